@@ -1,0 +1,68 @@
+package httpd
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+)
+
+// MaxBody is the limit of a request body that holds one thing: 64 KiB.
+const MaxBody = 64 << 10
+
+// MaxBatch is the limit of a request body that holds many: 1 MiB.
+const MaxBatch = 1 << 20
+
+// ReadJSON reads the request's body into v. Unknown fields are ignored. It
+// returns a Problem: 413 over limit bytes, 422 with the field's name for a wrong
+// type, 400 for what is no JSON at all.
+func ReadJSON(w http.ResponseWriter, r *http.Request, v any, limit int64) error {
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, limit))
+	if err := dec.Decode(v); err != nil {
+		return jsonProblem(err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		var tooBig *http.MaxBytesError
+		if errors.As(err, &tooBig) {
+			return jsonProblem(err)
+		}
+		return Errorf(http.StatusBadRequest, "bad_json", "the body goes on after its first JSON value")
+	}
+	return nil
+}
+
+func jsonProblem(err error) *Problem {
+	var (
+		tooBig    *http.MaxBytesError
+		wrongType *json.UnmarshalTypeError
+		syntax    *json.SyntaxError
+	)
+	switch {
+	case errors.As(err, &tooBig):
+		return Errorf(http.StatusRequestEntityTooLarge, "body_too_large", "the body is over %d bytes", tooBig.Limit)
+	case errors.As(err, &wrongType):
+		if wrongType.Field == "" {
+			return Errorf(http.StatusUnprocessableEntity, "invalid_field", "the body is a JSON %s, an object is wanted", wrongType.Value)
+		}
+		return InvalidField(wrongType.Field, "is a JSON %s, wanted is %s", wrongType.Value, wrongType.Type)
+	case errors.As(err, &syntax):
+		return Errorf(http.StatusBadRequest, "bad_json", "the body is no JSON: at byte %d: %v", syntax.Offset, syntax)
+	case errors.Is(err, io.EOF):
+		return Errorf(http.StatusBadRequest, "bad_json", "the body is empty, a JSON object is wanted")
+	default:
+		return Errorf(http.StatusBadRequest, "bad_json", "the body is no JSON: %v", err)
+	}
+}
+
+// WriteJSON answers with v. An encoding error can only be a defect of v's type,
+// and is returned for the log.
+func WriteJSON(w http.ResponseWriter, status int, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n')) // the client may be gone
+	return nil
+}

@@ -1,0 +1,61 @@
+package httpd
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// Handler answers one request or returns why not; Routes turns the error into
+// the answer.
+type Handler func(w http.ResponseWriter, r *http.Request) error
+
+// Route is one line of a server's table of contents. Path is a net/http pattern
+// without the method; {name} parts are read with r.PathValue.
+type Route struct {
+	Method  string
+	Path    string
+	Handler Handler
+}
+
+// Routes makes the handler of a route table. A path that no route names is a
+// JSON 404, a known path with another method a JSON 405 that names the methods.
+// Errors that are no Problem are logged and answered as 500.
+func Routes(log *slog.Logger, routes []Route) http.Handler {
+	mux := http.NewServeMux()
+	methods := map[string][]string{}
+	for _, rt := range routes {
+		methods[rt.Path] = append(methods[rt.Path], rt.Method)
+		mux.Handle(rt.Method+" "+rt.Path, answer(log, rt.Handler))
+	}
+	for path, allowed := range methods {
+		slices.Sort(allowed)
+		mux.Handle(path, answer(log, func(w http.ResponseWriter, r *http.Request) error {
+			w.Header().Set("Allow", strings.Join(allowed, ", "))
+			return Errorf(http.StatusMethodNotAllowed, "method_not_allowed",
+				"%s does not take %s, it takes %s", r.URL.Path, r.Method, strings.Join(allowed, ", "))
+		}))
+	}
+	if _, taken := methods["/"]; !taken {
+		mux.Handle("/", answer(log, func(_ http.ResponseWriter, r *http.Request) error {
+			return Errorf(http.StatusNotFound, "unknown_path", "there is nothing at %s", r.URL.Path)
+		}))
+	}
+	return mux
+}
+
+func answer(log *slog.Logger, h Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		err := h(w, r)
+		if err == nil {
+			return
+		}
+		var p *Problem
+		if !errors.As(err, &p) {
+			log.Error("request failed", "method", r.Method, "path", r.URL.Path, "err", err)
+		}
+		WriteProblem(w, err)
+	})
+}

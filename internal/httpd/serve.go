@@ -1,0 +1,107 @@
+package httpd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"syscall"
+	"time"
+
+	psnet "github.com/shirou/gopsutil/v3/net"
+	"github.com/shirou/gopsutil/v3/process"
+)
+
+// Listen opens a TCP listener. When the port is taken the error names who has
+// it, as far as the system tells this user.
+func Listen(ctx context.Context, addr string) (net.Listener, error) {
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", addr)
+	if err == nil {
+		return ln, nil
+	}
+	if errors.Is(err, syscall.EADDRINUSE) {
+		if who := holder(ctx, addr); who != "" {
+			return nil, fmt.Errorf("listen on %s: taken by %s: %w", addr, who, err)
+		}
+	}
+	return nil, fmt.Errorf("listen on %s: %w", addr, err)
+}
+
+// holder names the process that listens on addr's port: "redis-server (pid 42)".
+func holder(ctx context.Context, addr string) string {
+	_, portText, err := net.SplitHostPort(addr)
+	if err != nil {
+		return ""
+	}
+	port, err := strconv.ParseUint(portText, 10, 16)
+	if err != nil {
+		return ""
+	}
+	conns, err := psnet.ConnectionsWithContext(ctx, "tcp")
+	if err != nil {
+		return ""
+	}
+	for _, c := range conns {
+		if c.Status != "LISTEN" || c.Laddr.Port != uint32(port) || c.Pid == 0 {
+			continue
+		}
+		p, err := process.NewProcessWithContext(ctx, c.Pid)
+		if err != nil {
+			continue
+		}
+		name, err := p.NameWithContext(ctx)
+		if err != nil {
+			name = "a process"
+		}
+		return fmt.Sprintf("%s (pid %d)", name, c.Pid)
+	}
+	return ""
+}
+
+// ServeOptions are the limits of one server. The zero value is useful.
+type ServeOptions struct {
+	Log   *slog.Logger
+	Drain time.Duration // how long running requests may take at the end; 5 s when zero
+}
+
+// Serve answers on ln until ctx ends, then lets running requests finish within
+// the drain time and cuts the rest. It closes ln. A stop by ctx is no error.
+//
+// ReadHeaderTimeout bounds the client that sends half a header; there is no
+// WriteTimeout, since that would cut streams (golang/go#16100).
+func Serve(ctx context.Context, ln net.Listener, h http.Handler, opt ServeOptions) error {
+	srv := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       120 * time.Second,
+		MaxHeaderBytes:    32 << 10,
+		BaseContext:       func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
+	}
+	if opt.Log != nil {
+		srv.ErrorLog = slog.NewLogLogger(opt.Log.Handler(), slog.LevelDebug)
+	}
+	drain := opt.Drain
+	if drain == 0 {
+		drain = 5 * time.Second
+	}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(ln) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	defer cancel()
+	if err := srv.Shutdown(end); err != nil {
+		_ = srv.Close() // the laggards had their time
+	}
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
