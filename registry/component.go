@@ -1,6 +1,9 @@
 package registry
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Kind is what a component is; its component_type on the wire.
 type Kind string
@@ -30,6 +33,14 @@ const (
 	HeartbeatInterval = 15 * time.Second // to the registry
 )
 
+// Limits of what a component may say of itself, in bytes.
+const (
+	MaxID       = 128     // ids, instance ids and worker types
+	MaxHostname = 253     // the longest name that DNS has
+	MaxModel    = 1 << 10 // a model's name may be a path or a URL
+	MaxMetadata = 16 << 10
+)
+
 // Component is what one program says of itself when it registers. Kind and ID
 // name it; InstanceID is one life of it (a ULID made at start).
 type Component struct {
@@ -43,10 +54,51 @@ type Component struct {
 	Metadata   map[string]any
 }
 
+// Hive is the id of the hive that a worker belongs to, as its metadata says it
+// (hive_id, else a spawned_by of "hive-ID"); "" when no hive is its parent.
+func (c Component) Hive() string {
+	if id, ok := c.Metadata["hive_id"].(string); ok {
+		return id
+	}
+	spawner, _ := c.Metadata["spawned_by"].(string)
+	id, _ := strings.CutPrefix(spawner, "hive-")
+	if id == spawner {
+		return ""
+	}
+	return id
+}
+
 // Entry is a component as the registry keeps it.
 type Entry struct {
 	Component
 	Status       Status
 	RegisteredAt time.Time // wall clock, for people; expiry is judged by the monotonic one
 	LastSeen     time.Time
+}
+
+// Snapshot is everything the registry knows at one revision. Revisions count
+// within one life of the registry, which Epoch names.
+type Snapshot struct {
+	Epoch    string  `json:"epoch"`
+	Revision uint64  `json:"revision"`
+	Hives    []Entry `json:"hives"`
+	Workers  []Entry `json:"workers"`
+	Queen    *Entry  `json:"queen"`
+	GUI      *Entry  `json:"gui"` // the one that came last, where there are several
+}
+
+// Filter chooses workers. An empty field chooses all.
+type Filter struct {
+	WorkerType string
+	Model      string
+	Status     Status
+	Hive       string // the hive's id
+}
+
+// Match reports whether the filter chooses e.
+func (f Filter) Match(e Entry) bool {
+	return (f.WorkerType == "" || f.WorkerType == e.WorkerType) &&
+		(f.Model == "" || f.Model == e.Model) &&
+		(f.Status == "" || f.Status == e.Status) &&
+		(f.Hive == "" || f.Hive == e.Hive())
 }

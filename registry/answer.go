@@ -1,0 +1,126 @@
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/go-resty/resty/v2"
+)
+
+// Answer is what a query gave: the registry's word of just now, or, when there
+// was none to be had, its last one, marked stale.
+type Answer[T any] struct {
+	Value T
+	Stale bool
+	AsOf  time.Time // when the registry last said so, by this machine's clock
+	Cause error     // why it is stale; nil when it is not
+}
+
+// known is the last answer to a query, as it came: decoding it anew gives each
+// caller a value of its own.
+type known struct {
+	etag string
+	body []byte
+	asOf time.Time
+}
+
+// maxKnown bounds the answers kept: filters come in any number.
+const maxKnown = 64
+
+// query asks, and falls back on the last answer. It fails only where there
+// never was one.
+func query[T any](ctx context.Context, c *Client, what, path string) (Answer[T], error) {
+	last, asked := c.lastKnown(path)
+	fresh, cause := c.ask(ctx, path, last)
+	var a Answer[T]
+	if cause == nil {
+		// An answer that does not decode is no answer, and must not be kept.
+		if cause = decode(fresh.body, &a.Value); cause == nil {
+			c.keep(path, fresh)
+			a.AsOf = fresh.asOf
+			return a, nil
+		}
+	}
+	if !asked {
+		return Answer[T]{}, fmt.Errorf("%s: %w", what, cause)
+	}
+	a = Answer[T]{Stale: true, AsOf: last.asOf, Cause: fmt.Errorf("%s: %w", what, cause)}
+	return a, decode(last.body, &a.Value)
+}
+
+// ask gets path; an unchanged answer is last with a new date.
+func (c *Client) ask(ctx context.Context, path string, last known) (known, error) {
+	req := c.http.R()
+	if last.etag != "" {
+		req.SetHeader("If-None-Match", last.etag)
+	}
+	resp, err := c.send(ctx, req, http.MethodGet, path)
+	var refusal *Refusal
+	switch {
+	case errors.As(err, &refusal) && refusal.Code == CodeNoQueen:
+		return known{body: []byte("null"), asOf: time.Now()}, nil
+	case err != nil:
+		return known{}, err
+	case resp.StatusCode() == http.StatusNotModified:
+		return known{etag: last.etag, body: last.body, asOf: time.Now()}, nil
+	}
+	return known{etag: resp.Header().Get("ETag"), body: resp.Body(), asOf: time.Now()}, nil
+}
+
+func (c *Client) lastKnown(path string) (known, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k, there := c.known[path]
+	return k, there
+}
+
+func (c *Client) keep(path string, k known) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, there := c.known[path]; !there && len(c.known) >= maxKnown {
+		for old := range c.known { // any will do: so many different queries have no favourite
+			delete(c.known, old)
+			break
+		}
+	}
+	c.known[path] = k
+}
+
+// tell sends body and reads the answer into answer.
+func (c *Client) tell(ctx context.Context, method, path string, body, answer any) error {
+	resp, err := c.send(ctx, c.http.R().SetBody(body), method, path)
+	if err != nil {
+		return err
+	}
+	return decode(resp.Body(), answer)
+}
+
+// send gives the answer if it is a good one, else ErrUnreachable or a *Refusal.
+func (c *Client) send(ctx context.Context, req *resty.Request, method, path string) (*resty.Response, error) {
+	resp, err := req.SetContext(ctx).Execute(method, path)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	switch status := resp.StatusCode(); {
+	case status == http.StatusOK, status == http.StatusNotModified:
+		return resp, nil
+	default:
+		refusal := &Refusal{}
+		_ = json.Unmarshal(resp.Body(), refusal) // what is no problem+json has its status to tell
+		refusal.Status = status
+		return nil, refusal
+	}
+}
+
+// decode is strict about JSON because other servers answer any path with a web
+// page and status 200.
+func decode(body []byte, v any) error {
+	if err := json.Unmarshal(body, v); err != nil {
+		return fmt.Errorf("read the registry's answer: %w", err)
+	}
+	return nil
+}

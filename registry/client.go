@@ -1,0 +1,153 @@
+package registry
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/go-resty/resty/v2"
+)
+
+// Config is a client's configuration. The zero value talks to the registry on
+// this machine.
+type Config struct {
+	URL     string        // the registry's; DefaultURL when empty
+	Token   string        // the bearer token that is asked of callers beyond loopback
+	Timeout time.Duration // for a whole request; 5 s when zero
+	Connect time.Duration // for connecting alone; 2 s when zero
+	Log     *slog.Logger  // silent when nil
+}
+
+// maxAnswer bounds what is read of an answer: room for 100,000 plain entries.
+const maxAnswer = 64 << 20
+
+// Client talks to one registry. It is safe for concurrent use.
+type Client struct {
+	http *resty.Client
+	log  *slog.Logger
+
+	mu    sync.Mutex
+	known map[string]known // the last answer to each query, by its path
+}
+
+var _ Registrar = (*Client)(nil)
+
+// NewClient makes a client; it does not connect yet. It fails on a URL that can
+// be no registry's. The caller calls Close.
+func NewClient(cfg Config) (*Client, error) {
+	base, err := url.Parse(cmp.Or(cfg.URL, DefaultURL))
+	if err != nil {
+		return nil, fmt.Errorf("use a registry: %w", err)
+	}
+	if (base.Scheme != "http" && base.Scheme != "https") || base.Host == "" {
+		return nil, fmt.Errorf("use the registry %q: a URL like %s is wanted", cfg.URL, DefaultURL)
+	}
+	dialer := &net.Dialer{Timeout: cmp.Or(cfg.Connect, 2*time.Second)}
+	// A transport of its own: heartbeats must not wait for other traffic's
+	// connections, and Close can end these alone.
+	transport := &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         dialer.DialContext,
+		TLSHandshakeTimeout: cmp.Or(cfg.Connect, 2*time.Second),
+		MaxIdleConnsPerHost: 4,
+		IdleConnTimeout:     90 * time.Second,
+	}
+	rc := resty.NewWithClient(&http.Client{Transport: transport}).
+		SetBaseURL(base.String()).
+		SetTimeout(cmp.Or(cfg.Timeout, 5*time.Second)).
+		SetResponseBodyLimit(maxAnswer).
+		SetLogger(quiet{})
+	if cfg.Token != "" {
+		rc.SetHeader("Authorization", "Bearer "+cfg.Token)
+	}
+	log := cfg.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &Client{http: rc, log: log, known: map[string]known{}}, nil
+}
+
+// quiet keeps resty from writing to stderr: errors are returned.
+type quiet struct{}
+
+func (quiet) Errorf(string, ...any) {}
+func (quiet) Warnf(string, ...any)  {}
+func (quiet) Debugf(string, ...any) {}
+
+// Close frees the client's idle connections. Call it when no request runs.
+func (c *Client) Close() { c.http.GetClient().CloseIdleConnections() }
+
+// Register makes comp known and returns how often the registry wants to hear
+// from it. It may be repeated. It fails with ErrSuperseded when a younger
+// instance is registered, ErrConflict when another queen is online,
+// ErrUnreachable without an answer, and a *Refusal for all that the registry
+// does not take.
+func (c *Client) Register(ctx context.Context, comp Component) (beat time.Duration, err error) {
+	var receipt Receipt
+	if err := c.tell(ctx, http.MethodPost, "/v1/registry/register", comp.Form(), &receipt); err != nil {
+		return 0, fmt.Errorf("register %s with the registry: %w", comp.ID, err)
+	}
+	if receipt.Note != "" {
+		c.log.Info("the registry changed the registration", "id", comp.ID, "note", receipt.Note)
+	}
+	return receipt.Beat, nil
+}
+
+// Heartbeat says that comp lives. It fails with ErrUnknown when the registry
+// has forgotten it, ErrSuperseded when another instance took its place, and
+// ErrUnreachable without an answer.
+func (c *Client) Heartbeat(ctx context.Context, comp Component) error {
+	return c.identified(ctx, http.MethodPost, "/v1/registry/heartbeat", "heartbeat for", comp)
+}
+
+// Unregister says that comp is gone. It fails as Heartbeat does.
+func (c *Client) Unregister(ctx context.Context, comp Component) error {
+	return c.identified(ctx, http.MethodDelete, "/v1/registry/unregister", "unregister", comp)
+}
+
+func (c *Client) identified(ctx context.Context, method, path, what string, comp Component) error {
+	form := Component{Kind: comp.Kind, ID: comp.ID, InstanceID: comp.InstanceID}.Form()
+	var ack Acknowledgement
+	if err := c.tell(ctx, method, path, form, &ack); err != nil {
+		return fmt.Errorf("%s %s at the registry: %w", what, comp.ID, err)
+	}
+	return nil
+}
+
+// Workers lists the workers that f chooses, by id.
+func (c *Client) Workers(ctx context.Context, f Filter) (Answer[[]Entry], error) {
+	return query[[]Entry](ctx, c, "list workers", "/v1/registry/workers?"+f.values().Encode())
+}
+
+// Hives lists the hives, by id.
+func (c *Client) Hives(ctx context.Context) (Answer[[]Entry], error) {
+	return query[[]Entry](ctx, c, "list hives", "/v1/registry/hives")
+}
+
+// Queen is the queen; its Value is nil when there is none.
+func (c *Client) Queen(ctx context.Context) (Answer[*Entry], error) {
+	return query[*Entry](ctx, c, "find the queen", "/v1/registry/queen")
+}
+
+// Components is everything at one revision.
+func (c *Client) Components(ctx context.Context) (Answer[Snapshot], error) {
+	return query[Snapshot](ctx, c, "list components", "/v1/registry/components")
+}
+
+func (f Filter) values() url.Values {
+	v := url.Values{}
+	for name, value := range map[string]string{
+		"worker_type": f.WorkerType, "model": f.Model, "status": string(f.Status), "hive": f.Hive,
+	} {
+		if value != "" {
+			v.Set(name, value)
+		}
+	}
+	return v
+}

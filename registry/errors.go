@@ -1,0 +1,68 @@
+package registry
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+)
+
+// What callers branch on, with errors.Is.
+var (
+	// ErrUnknown: the registry does not know the component: register (again).
+	ErrUnknown = errors.New("not registered")
+	// ErrSuperseded: a newer life of the component is registered: give up.
+	ErrSuperseded = errors.New("superseded by another instance")
+	// ErrConflict: another queen is online.
+	ErrConflict = errors.New("another queen is online")
+	// ErrUnreachable: no answer came; the cause is wrapped beside it.
+	ErrUnreachable = errors.New("no answer")
+)
+
+// The stable codes of the problems behind the errors above.
+const (
+	CodeUnknown    = "unknown_component"
+	CodeSuperseded = "superseded"
+	CodeConflict   = "queen_conflict"
+	CodeNoQueen    = "no_queen"
+)
+
+// Refusal is a request that was answered with an error.
+type Refusal struct {
+	Status int    `json:"status"` // HTTP's
+	Code   string `json:"code"`   // stable; "" when something else than a registry answered
+	Detail string `json:"detail"`
+	Field  string `json:"field"` // the JSON field at fault, if one is
+}
+
+// Error gives the server's own words, else the HTTP status.
+func (r *Refusal) Error() string {
+	if r.Detail != "" {
+		return r.Detail
+	}
+	return fmt.Sprintf("HTTP status %d %s", r.Status, http.StatusText(r.Status))
+}
+
+// Is lets errors.Is find ErrUnknown, ErrSuperseded and ErrConflict.
+func (r *Refusal) Is(target error) bool {
+	switch r.Code {
+	case CodeUnknown:
+		return target == ErrUnknown
+	case CodeSuperseded:
+		return target == ErrSuperseded
+	case CodeConflict:
+		return target == ErrConflict
+	}
+	return false
+}
+
+// FieldError is one field of a message that can't be taken as it is.
+type FieldError struct {
+	Field  string // as the wire names it
+	Reason string
+}
+
+func (e *FieldError) Error() string { return e.Field + ": " + e.Reason }
+
+func badField(field, format string, args ...any) error {
+	return &FieldError{Field: field, Reason: fmt.Sprintf(format, args...)}
+}

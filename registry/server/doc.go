@@ -1,0 +1,18 @@
+// Package server is rbee-registry: the table of who is there, the judgement of
+// who still is, and the HTTP API of both. All of it lives in memory.
+//
+//	ln, err := httpd.Listen(ctx, "0.0.0.0:7830")
+//	...
+//	err = server.Run(ctx, ln, server.Config{Log: log}) // until ctx ends
+//
+//	curl -d '{"hive_id":"box","hostname":"localhost","port":7835}' localhost:7830/v1/registry/register
+//	curl localhost:7830/v1/registry/hives
+//
+// Lists of hives and workers are bare JSON arrays, sorted by id; components is
+// an object. Each entry has the names of both request shapes (component_type
+// and component_id, worker_id or hive_id). A list's ETag moves with the
+// revision, and so not with last_seen.
+//
+// It keeps nothing on disk, calls no one, and judges no component by more than
+// its silence.
+package server

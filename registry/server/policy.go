@@ -1,0 +1,91 @@
+package server
+
+import (
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/rbee-launch/rbee-launch/registry"
+)
+
+// limits are how long a component may be silent.
+type limits struct {
+	online time.Duration // up to this, it is online
+	remove time.Duration // from this on, it is gone
+}
+
+// judge says what a component is after a silence; gone means forgotten.
+func (l limits) judge(silence time.Duration) (status registry.Status, gone bool) {
+	switch {
+	case silence <= l.online:
+		return registry.Online, false
+	case silence < l.remove:
+		return registry.Offline, false
+	default:
+		return "", true
+	}
+}
+
+// next is the first moment at which judge's word on a component of this status,
+// silent since from, is another.
+func (l limits) next(status registry.Status, from time.Time) time.Time {
+	if status == registry.Online {
+		return from.Add(l.online + 1)
+	}
+	return from.Add(l.remove)
+}
+
+// stalled reports whether the registry was itself suspended or starved between
+// two looks at its table. Half the window is the interval at which components
+// beat: after a shorter gap a live component's silence is still within the
+// window (half of it before the gap, half during it); after a longer one its
+// heartbeats may be lost, and silence says nothing.
+func (l limits) stalled(last, now time.Time) bool {
+	return !last.IsZero() && now.Sub(last) > l.online/2
+}
+
+// fenced reports whether a message of one instance concerns another one's life.
+// It takes both names to tell: a component may do without.
+func fenced(kept, sender string) bool {
+	return kept != "" && sender != "" && kept != sender
+}
+
+// older reports whether instance a was made before b. ULIDs sort by the time
+// they were made; of other names only their difference is known.
+func older(a, b string) bool {
+	x, errX := ulid.ParseStrict(a)
+	y, errY := ulid.ParseStrict(b)
+	return errX == nil && errY == nil && x.Compare(y) < 0
+}
+
+// sameQueen tells a queen that comes back from a second one. Queens tend to
+// share one id, so it needs either the instance or the address to agree.
+func sameQueen(kept registry.Entry, c registry.Component) bool {
+	if kept.ID != c.ID {
+		return false
+	}
+	sameLife := c.InstanceID != "" && kept.InstanceID == c.InstanceID
+	return sameLife || (kept.Hostname == c.Hostname && kept.Port == c.Port)
+}
+
+// reachableHost is the host to store for a component that calls itself hostname
+// and sent its request from remote. "localhost" said by another machine would
+// lead everyone astray, and a wildcard address leads nowhere: the caller's
+// address takes their place.
+func reachableHost(hostname, remote string) string {
+	caller, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		return hostname
+	}
+	from := caller.Addr().Unmap().WithZone("")
+	name := strings.ToLower(strings.TrimSuffix(hostname, "."))
+	ip := net.ParseIP(strings.Trim(name, "[]"))
+	loopback := name == "localhost" || strings.HasSuffix(name, ".localhost") || (ip != nil && ip.IsLoopback())
+	if (loopback && !from.IsLoopback()) || (ip != nil && ip.IsUnspecified()) {
+		return from.String()
+	}
+	return hostname
+}
