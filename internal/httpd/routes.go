@@ -24,29 +24,36 @@ type Route struct {
 // JSON 404, a known path with another method a JSON 405 that names the methods.
 // Errors that are no Problem are logged and answered as 500.
 func Routes(log *slog.Logger, routes []Route) http.Handler {
+	return RoutesAs(log, WriteProblem, routes)
+}
+
+// RoutesAs is Routes for a protocol whose errors have a shape of their own:
+// every error, those of unknown paths and methods too, is answered by write.
+func RoutesAs(log *slog.Logger, write func(http.ResponseWriter, error), routes []Route) http.Handler {
+	reply := func(h Handler) http.Handler { return answer(log, write, h) }
 	mux := http.NewServeMux()
 	methods := map[string][]string{}
 	for _, rt := range routes {
 		methods[rt.Path] = append(methods[rt.Path], rt.Method)
-		mux.Handle(rt.Method+" "+rt.Path, answer(log, rt.Handler))
+		mux.Handle(rt.Method+" "+rt.Path, reply(rt.Handler))
 	}
 	for path, allowed := range methods {
 		slices.Sort(allowed)
-		mux.Handle(path, answer(log, func(w http.ResponseWriter, r *http.Request) error {
+		mux.Handle(path, reply(func(w http.ResponseWriter, r *http.Request) error {
 			w.Header().Set("Allow", strings.Join(allowed, ", "))
 			return Errorf(http.StatusMethodNotAllowed, "method_not_allowed",
 				"%s does not take %s, it takes %s", r.URL.Path, r.Method, strings.Join(allowed, ", "))
 		}))
 	}
 	if _, taken := methods["/"]; !taken {
-		mux.Handle("/", answer(log, func(_ http.ResponseWriter, r *http.Request) error {
+		mux.Handle("/", reply(func(_ http.ResponseWriter, r *http.Request) error {
 			return Errorf(http.StatusNotFound, "unknown_path", "there is nothing at %s", r.URL.Path)
 		}))
 	}
 	return mux
 }
 
-func answer(log *slog.Logger, h Handler) http.Handler {
+func answer(log *slog.Logger, write func(http.ResponseWriter, error), h Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		err := h(w, r)
 		if err == nil {
@@ -56,6 +63,6 @@ func answer(log *slog.Logger, h Handler) http.Handler {
 		if !errors.As(err, &p) {
 			log.Error("request failed", "method", r.Method, "path", r.URL.Path, "err", err)
 		}
-		WriteProblem(w, err)
+		write(w, err)
 	})
 }
