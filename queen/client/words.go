@@ -1,0 +1,78 @@
+package client
+
+import (
+	"time"
+
+	"github.com/rbee-launch/rbee-launch/registry"
+)
+
+// Registration is the body of POST /v1/queen/register-worker. InstanceID names
+// one life of the worker; without one, a new address is a new life.
+//
+// Capabilities are what the spawner knows the worker can do; they count where
+// the worker itself does not answer GET /capabilities. Metadata is kept and
+// listed; its "capabilities" stand in for the field when that is absent.
+type Registration struct {
+	WorkerID     string         `json:"worker_id"`
+	InstanceID   string         `json:"instance_id,omitempty"`
+	Hostname     string         `json:"hostname"`
+	Port         int            `json:"port"`
+	WorkerType   string         `json:"worker_type"`
+	Model        string         `json:"model,omitempty"`
+	SpawnedBy    string         `json:"spawned_by,omitempty"`
+	Capabilities map[string]any `json:"capabilities,omitempty"`
+	Metadata     map[string]any `json:"metadata,omitempty"`
+}
+
+// Receipt answers a registration: the worker as it was stored, how often to
+// beat, and what was changed about it, if anything.
+type Receipt struct {
+	Worker
+	HeartbeatSeconds float64 `json:"heartbeat_seconds"`
+	Note             string  `json:"note,omitempty"`
+}
+
+// Beat is the body of POST /v1/queen/heartbeat.
+type Beat struct {
+	WorkerID   string `json:"worker_id"`
+	InstanceID string `json:"instance_id,omitempty"`
+}
+
+// Worker is one entry of GET /v1/queen/workers.
+type Worker struct {
+	WorkerID         string          `json:"worker_id"`
+	InstanceID       string          `json:"instance_id,omitempty"`
+	Hostname         string          `json:"hostname"`
+	Port             int             `json:"port"`
+	WorkerType       string          `json:"worker_type"`
+	Model            string          `json:"model,omitempty"`
+	Status           registry.Status `json:"status"`
+	SpawnedBy        string          `json:"spawned_by,omitempty"`
+	KnownFrom        []string        `json:"known_from"` // "queen": registered here; "registry": seen there
+	RegisteredAt     time.Time       `json:"registered_at"`
+	LastSeen         time.Time       `json:"last_seen,omitzero"` // zero before the first sign of life
+	Capabilities     map[string]any  `json:"capabilities,omitempty"`
+	CapabilitiesFrom string          `json:"capabilities_from,omitempty"` // "worker" or "spawner"
+	Metadata         map[string]any  `json:"metadata,omitempty"`
+}
+
+// Hive is one entry of GET /v1/queen/hives.
+type Hive struct {
+	HiveID           string          `json:"hive_id"`
+	InstanceID       string          `json:"instance_id,omitempty"`
+	Hostname         string          `json:"hostname"`
+	Port             int             `json:"port"`
+	Status           registry.Status `json:"status"`
+	RegisteredAt     time.Time       `json:"registered_at"`
+	LastSeen         time.Time       `json:"last_seen,omitzero"`
+	Capabilities     map[string]any  `json:"capabilities,omitempty"`
+	CapabilitiesFrom string          `json:"capabilities_from,omitempty"`
+	Metadata         map[string]any  `json:"metadata,omitempty"`
+}
+
+// Where the queen is by default, and how often she is beaten to.
+const (
+	DefaultURL        = "http://127.0.0.1:7833"
+	DefaultPort       = 7833
+	HeartbeatInterval = 2 * registry.HeartbeatInterval
+)
