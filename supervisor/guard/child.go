@@ -1,0 +1,147 @@
+package guard
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// Child is one process below a guard, and everything that it starts.
+type Child struct {
+	g       *Guard
+	id      uint64
+	pid     int
+	start   int64
+	spawned chan report
+	exited  chan struct{}
+	gone    chan struct{}
+	exit    Exit // written before exited is closed
+}
+
+// Exit is how a child ended.
+type Exit struct {
+	Code   int            // the exit code; -1 when a signal ended it or nothing is known
+	Signal syscall.Signal // the signal that ended it, or 0
+	Err    error          // ErrGuardDied: the child was killed, unseen
+}
+
+// ShellCode is the exit code as a shell gives it: 128+N after signal N.
+func (e Exit) ShellCode() int {
+	switch {
+	case e.Signal != 0:
+		return 128 + int(e.Signal)
+	case e.Err != nil:
+		return 128 + int(syscall.SIGKILL)
+	default:
+		return e.Code
+	}
+}
+
+// String says it in words: "exit code 3", "killed by SIGKILL".
+func (e Exit) String() string {
+	switch {
+	case e.Err != nil:
+		return e.Err.Error()
+	case e.Signal != 0:
+		return fmt.Sprintf("killed by signal %d (%s)", int(e.Signal), e.Signal)
+	default:
+		return fmt.Sprintf("exit code %d", e.Code)
+	}
+}
+
+// PID is the child's process id, which is its process group and session too.
+func (c *Child) PID() int { return c.pid }
+
+// Start is when the process began, in the system's own unit (Linux: clock ticks
+// since boot). With the pid it names the process for good.
+func (c *Child) Start() int64 { return c.start }
+
+// Exited is closed when the child itself has ended, no matter who still holds its
+// output.
+func (c *Child) Exited() <-chan struct{} { return c.exited }
+
+// Exit says how it ended; call it after Exited is closed.
+func (c *Child) Exit() Exit { return c.exit }
+
+// Gone is closed when the child and all its descendants have ended.
+func (c *Child) Gone() <-chan struct{} { return c.gone }
+
+// Signal sends sig to the child's process group, and SIGCONT after it so that a
+// stopped process hears it.
+func (c *Child) Signal(sig syscall.Signal) error {
+	return c.g.ask(request{Op: opSignal, Child: c.id, Signal: int(sig)})
+}
+
+// Kill sends SIGKILL to the whole tree, again and again until it is gone. It does
+// not wait: Gone tells. One that never goes is stuck in the kernel.
+func (c *Child) Kill() error {
+	return c.g.ask(request{Op: opKill, Child: c.id})
+}
+
+func (c *Child) begun(r report, path string) (*Child, error) {
+	if r.News == newsSpawned {
+		return c, nil
+	}
+	if r.Errno != 0 {
+		return nil, &fs.PathError{Op: "start", Path: path, Err: syscall.Errno(r.Errno)}
+	}
+	return nil, fmt.Errorf("start %s: %s", path, r.Error)
+}
+
+func (c *Child) take(r report) {
+	switch r.News {
+	case newsSpawned, newsFailed:
+		c.pid, c.start = r.PID, r.Start
+		c.spawned <- r
+	case newsExited:
+		c.exit = exitOf(syscall.WaitStatus(r.Status))
+		close(c.exited)
+	case newsGone:
+		close(c.gone)
+	}
+}
+
+// lost ends the waiting of those who wait for a child whose guard died.
+func (c *Child) lost() {
+	select {
+	case c.spawned <- report{News: newsFailed, Error: ErrGuardDied.Error()}:
+	default:
+	}
+	select {
+	case <-c.exited:
+	default:
+		c.exit = Exit{Code: -1, Err: ErrGuardDied}
+		close(c.exited)
+	}
+	close(c.gone)
+}
+
+func exitOf(s syscall.WaitStatus) Exit {
+	if s.Signaled() {
+		return Exit{Code: -1, Signal: s.Signal()}
+	}
+	return Exit{Code: s.ExitStatus()}
+}
+
+// inherit kills what a dead guard left behind and waits for its end. On systems
+// without subreapers only the groups are known.
+func inherit(guard int, orphans map[uint64]*Child) {
+	for _, c := range orphans {
+		if c.pid != 0 && startTime(c.pid) == c.start {
+			signalGroup(c.pid, syscall.SIGKILL)
+		}
+	}
+	for {
+		left := heirlooms(guard, orphans)
+		if len(left) == 0 {
+			return
+		}
+		for _, p := range left {
+			killExactly(p.identity)
+			if p.parent == os.Getpid() {
+				_, _ = syscall.Wait4(p.pid, nil, 0, nil)
+			}
+		}
+	}
+}

@@ -1,0 +1,238 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// ErrNotHooked means that main never called Main.
+var ErrNotHooked = errors.New("guard.Main was not called at the start of main")
+
+// ErrGuardDied means that the guard process itself was killed. Its children were
+// killed with it.
+var ErrGuardDied = errors.New("the guard process died")
+
+// Guard is the program's end of its guard process. Its methods may be called from
+// several goroutines.
+type Guard struct {
+	conn *net.UnixConn
+	cmd  *exec.Cmd
+	read chan struct{} // closed when the reader goroutine has ended
+
+	mu       sync.Mutex
+	next     uint64
+	children map[uint64]*Child
+	dead     error // set once no child can be started any more
+}
+
+// Start starts a guard process; it does not wait until that is up, since the
+// socket keeps what is asked of it meanwhile. The caller closes the Guard.
+//
+// On Linux it makes the calling process a subreaper.
+func Start() (*Guard, error) {
+	if !hooked.Load() {
+		return nil, fmt.Errorf("start a guard: %w", ErrNotHooked)
+	}
+	g, err := start()
+	if err != nil {
+		return nil, fmt.Errorf("start a guard: %w", err)
+	}
+	go g.listen()
+	return g, nil
+}
+
+func start() (*Guard, error) {
+	if err := becomeHeir(); err != nil {
+		return nil, err
+	}
+	exe, err := executable()
+	if err != nil {
+		return nil, err
+	}
+	ours, theirs, err := socketPair()
+	if err != nil {
+		return nil, err
+	}
+	defer theirs.Close()
+	conn, err := fileConn(ours)
+	if err != nil {
+		return nil, err
+	}
+	cmd := &exec.Cmd{
+		Path:       exe,
+		Args:       []string{name},
+		Env:        []string{fmt.Sprintf("%s=%d", fdEnv, socket), "GOMAXPROCS=1"},
+		Dir:        "/", // holds no folder of the user's busy
+		ExtraFiles: []*os.File{theirs},
+		// A session of its own: what is sent to the program's group or terminal passes by.
+		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return &Guard{conn: conn, cmd: cmd, read: make(chan struct{}), children: map[uint64]*Child{}}, nil
+}
+
+func socketPair() (ours, theirs *os.File, err error) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("socketpair: %w", err)
+	}
+	for _, fd := range fds {
+		syscall.CloseOnExec(fd)
+	}
+	return os.NewFile(uintptr(fds[0]), "guard"), os.NewFile(uintptr(fds[1]), "program"), nil
+}
+
+// PID is the guard process's own.
+func (g *Guard) PID() int { return g.cmd.Process.Pid }
+
+// Close ends the guard, which first ends whatever still lives below it, and waits
+// for that. It is safe to call twice.
+func (g *Guard) Close() error {
+	_ = g.conn.CloseWrite() // the guard sees the end of requests; we still hear its reports
+	<-g.read
+	return nil
+}
+
+// listen takes the guard's reports until it ends.
+func (g *Guard) listen() {
+	defer close(g.read)
+	for {
+		var r report
+		if _, err := receive(g.conn, &r); err != nil {
+			break
+		}
+		g.mu.Lock()
+		c := g.children[r.Child]
+		if r.News == newsGone || r.News == newsFailed {
+			delete(g.children, r.Child)
+		}
+		g.mu.Unlock()
+		if c != nil {
+			c.take(r)
+		}
+	}
+	_ = g.conn.Close()
+	_ = g.cmd.Wait() // a guard that was killed says so, and that is handled here
+	g.bury()
+}
+
+// bury deals with a guard that is gone. After Close there is nothing left to do;
+// otherwise it was killed: the kernel killed its children, and theirs, which are
+// ours now, are killed here.
+func (g *Guard) bury() {
+	g.mu.Lock()
+	orphans := g.children
+	g.children = map[uint64]*Child{}
+	g.dead = ErrGuardDied
+	g.mu.Unlock()
+	inherit(g.PID(), orphans)
+	for _, c := range orphans {
+		c.lost()
+	}
+}
+
+// Command is what to start.
+type Command struct {
+	Path           string         // an absolute path, or one with a slash: no PATH search happens here
+	Args           []string       // argv, the program's own name first; Path alone when empty
+	Env            []string       // the whole environment
+	Dir            string         // the program's own when empty
+	Stdout, Stderr *os.File       // /dev/null when nil; still the caller's to close
+	Stop           syscall.Signal // SIGTERM when zero: used when the program dies
+	Grace          time.Duration  // between that and SIGKILL; at most 2 s are given then
+}
+
+// Spawn starts a child and returns once it runs. A failure wraps the system's
+// error: fs.ErrNotExist, fs.ErrPermission, syscall.ENOEXEC...
+func (g *Guard) Spawn(ctx context.Context, cmd Command) (*Child, error) {
+	req, err := cmd.request()
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if null := req.files[0]; null != cmd.Stdout {
+			_ = null.Close()
+		}
+	}()
+	c := &Child{
+		g: g, spawned: make(chan report, 1),
+		exited: make(chan struct{}), gone: make(chan struct{}),
+	}
+	g.mu.Lock()
+	if g.dead != nil {
+		g.mu.Unlock()
+		return nil, fmt.Errorf("start %s: %w", cmd.Path, g.dead)
+	}
+	g.next++
+	c.id, req.Child = g.next, g.next
+	g.children[c.id] = c
+	err = send(g.conn, req, req.files)
+	g.mu.Unlock()
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w: %w", cmd.Path, ErrGuardDied, err)
+	}
+	select {
+	case r := <-c.spawned:
+		return c.begun(r, cmd.Path)
+	case <-ctx.Done():
+		// Not left half known: what started is killed, and Gone tells of it.
+		_ = c.Kill()
+		return nil, fmt.Errorf("start %s: %w", cmd.Path, context.Cause(ctx))
+	}
+}
+
+func (cmd Command) request() (request, error) {
+	req := request{
+		Op: opSpawn, Path: cmd.Path, Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir,
+		Signal: int(cmd.Stop), GraceMS: cmd.Grace.Milliseconds(),
+		files: []*os.File{cmd.Stdout, cmd.Stderr},
+	}
+	if len(req.Args) == 0 {
+		req.Args = []string{cmd.Path}
+	}
+	if req.Signal == 0 {
+		req.Signal = int(syscall.SIGTERM)
+	}
+	var err error
+	if req.Dir == "" { // the guard's own is "/"
+		if req.Dir, err = os.Getwd(); err != nil {
+			return req, fmt.Errorf("start %s: %w", cmd.Path, err)
+		}
+	}
+	if req.Path, err = filepath.Abs(cmd.Path); err != nil {
+		return req, fmt.Errorf("start %s: %w", cmd.Path, err)
+	}
+	if cmd.Stdout == nil || cmd.Stderr == nil {
+		null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+		if err != nil {
+			return req, fmt.Errorf("start %s: %w", cmd.Path, err)
+		}
+		for i, f := range req.files {
+			if f == nil {
+				req.files[i] = null
+			}
+		}
+	}
+	return req, nil
+}
+
+func (g *Guard) ask(req request) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.dead != nil {
+		return g.dead
+	}
+	return send(g.conn, req, nil)
+}

@@ -1,0 +1,288 @@
+package guard_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/rbee-launch/rbee-launch/supervisor/guard"
+)
+
+const programEnv = "GUARD_TEST_PROGRAM"
+
+func TestMain(m *testing.M) {
+	guard.Main()
+	if script := os.Getenv(programEnv); script != "" {
+		program(script)
+	}
+	os.Exit(m.Run())
+}
+
+// program is a launcher that a test kills: it starts script and waits to die.
+func program(script string) {
+	g, err := guard.Start()
+	if err != nil {
+		panic(err)
+	}
+	c, err := g.Spawn(context.Background(), shell(script, os.Stdout))
+	if err != nil {
+		panic(err)
+	}
+	<-c.Gone()
+	os.Exit(0)
+}
+
+func shell(script string, out *os.File) guard.Command {
+	return guard.Command{Path: "/bin/sh", Args: []string{"sh", "-c", script}, Env: os.Environ(), Stdout: out, Stderr: out}
+}
+
+func start(t *testing.T) *guard.Guard {
+	t.Helper()
+	g, err := guard.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = g.Close() })
+	return g
+}
+
+// spawn starts a script whose output, and that of all below it, is one pipe: the
+// pipe's end is the proof that nobody is left.
+func spawn(t *testing.T, g *guard.Guard, script string) (*guard.Child, *bufio.Reader) {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.Close() })
+	defer w.Close()
+	c, err := g.Spawn(t.Context(), shell(script, w))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, bufio.NewReader(r)
+}
+
+func line(t *testing.T, r *bufio.Reader) string {
+	t.Helper()
+	s, err := r.ReadString('\n')
+	if err != nil {
+		t.Fatalf("read a line: %v (got %q)", err, s)
+	}
+	return strings.TrimSpace(s)
+}
+
+func TestExitIsReported(t *testing.T) {
+	g := start(t)
+	for script, want := range map[string]struct {
+		text string
+		code int
+	}{
+		"exit 3":      {"exit code 3", 3},
+		"exit 0":      {"exit code 0", 0},
+		"kill -9 $$":  {"killed by signal 9 (killed)", 137},
+		"kill -15 $$": {"killed by signal 15 (terminated)", 143},
+	} {
+		c, _ := spawn(t, g, script)
+		<-c.Exited()
+		<-c.Gone()
+		if got := c.Exit(); got.String() != want.text || got.ShellCode() != want.code {
+			t.Errorf("%s: got %q, %d; want %q, %d", script, got, got.ShellCode(), want.text, want.code)
+		}
+	}
+}
+
+func TestSpawnFails(t *testing.T) {
+	g := start(t)
+	_, err := g.Spawn(t.Context(), guard.Command{Path: "/nowhere/at/all"})
+	if !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a missing program: %v", err)
+	}
+	plain := t.TempDir() + "/plain"
+	if err := os.WriteFile(plain, []byte("no program"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.Spawn(t.Context(), guard.Command{Path: plain}); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("a file that is not executable: %v", err)
+	}
+}
+
+// Each script ends its first line of output when all its processes run.
+var families = map[string]string{
+	"plain":               `echo up; exec sleep 1000`,
+	"ignores SIGTERM":     `trap "" TERM; echo up; while :; do sleep 1; done`,
+	"grandchild":          `sleep 1000 & echo up; wait`,
+	"own session":         `setsid sleep 1000 & sleep 1000 & echo up; wait`,
+	"daemon":              `setsid sh -c 'setsid sleep 1000 & echo up'; sleep 1000`,
+	"leader leaves":       `setsid sh -c '(setsid sleep 1000 &) ; echo up' ; exit 0`,
+	"without environment": `setsid env -i sleep 1000 & echo up; wait`,
+	"stopped":             `sleep 1000 & echo up; kill -STOP $$`,
+}
+
+func forEachFamily(t *testing.T, test func(t *testing.T, script string)) {
+	if runtime.GOOS != "linux" {
+		t.Skip("a descendant in a session of its own is found on Linux only")
+	}
+	for name, script := range families {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, script)
+		})
+	}
+}
+
+func TestKillEmptiesTheTree(t *testing.T) {
+	forEachFamily(t, func(t *testing.T, script string) {
+		g := start(t)
+		c, out := spawn(t, g, script)
+		line(t, out)
+		if err := c.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		<-c.Gone()
+		if _, err := io.Copy(io.Discard, out); err != nil { // ends when the last holder of the pipe does
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestKillSparesTheOtherChildren(t *testing.T) {
+	forEachFamily(t, func(t *testing.T, script string) {
+		g := start(t)
+		other, otherOut := spawn(t, g, `setsid sleep 1000 & echo up; read line || sleep 1000`)
+		line(t, otherOut)
+		c, out := spawn(t, g, script)
+		line(t, out)
+		if err := c.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		<-c.Gone()
+		if _, err := io.Copy(io.Discard, out); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-other.Exited():
+			t.Error("the other child was ended too:", other.Exit())
+		default:
+		}
+	})
+}
+
+func TestProgramKilled(t *testing.T) {
+	forEachFamily(t, func(t *testing.T, script string) {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), programEnv+"="+script)
+		pipe, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		out := bufio.NewReader(pipe)
+		line(t, out)
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, out); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait() // killed, as it should be
+	})
+}
+
+func TestGuardKilled(t *testing.T) {
+	forEachFamily(t, func(t *testing.T, script string) {
+		if strings.Contains(script, "env -i") {
+			t.Skip("with the guard, the parent and the mark all gone at once, nothing tells whose it was")
+		}
+		g := start(t)
+		c, out := spawn(t, g, script)
+		line(t, out)
+		if err := syscall.Kill(g.PID(), syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		<-c.Gone()
+		if _, err := io.Copy(io.Discard, out); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := g.Spawn(t.Context(), shell("true", nil)); !errors.Is(err, guard.ErrGuardDied) {
+			t.Errorf("a spawn after the guard's death: %v", err)
+		}
+	})
+}
+
+func TestStopReachesAStoppedChild(t *testing.T) {
+	g := start(t)
+	c, out := spawn(t, g, `trap "exit 7" TERM; echo up; kill -STOP $$; sleep 1000`)
+	line(t, out)
+	if err := c.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	<-c.Exited()
+	<-c.Gone()
+	if got := c.Exit().Code; got != 7 {
+		t.Errorf("exit code %d, want that of its own handler, 7", got)
+	}
+}
+
+// A child must find its signals as a login shell would give them, not as the
+// guard keeps them.
+func TestChildIgnoresNothing(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("reads /proc")
+	}
+	g := start(t)
+	_, out := spawn(t, g, `grep -E "^Sig(Ign|Blk)" /proc/self/status`)
+	for range 2 {
+		if got := line(t, out); !strings.HasSuffix(got, "0000000000000000") {
+			t.Error(got)
+		}
+	}
+}
+
+func BenchmarkSpawn(b *testing.B) {
+	g, err := guard.Start()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer g.Close()
+	for b.Loop() {
+		c, err := g.Spawn(b.Context(), guard.Command{Path: "/bin/true"})
+		if err != nil {
+			b.Fatal(err)
+		}
+		<-c.Gone()
+	}
+}
+
+func BenchmarkStart(b *testing.B) {
+	for b.Loop() {
+		g, err := guard.Start()
+		if err != nil {
+			b.Fatal(err)
+		}
+		c, err := g.Spawn(b.Context(), guard.Command{Path: "/bin/true"})
+		if err != nil {
+			b.Fatal(err)
+		}
+		<-c.Gone()
+		_ = g.Close()
+	}
+}
+
+func BenchmarkBare(b *testing.B) {
+	for b.Loop() {
+		if err := exec.Command("/bin/true").Run(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,87 @@
+//go:build !linux
+
+package guard
+
+import (
+	"os"
+	"syscall"
+
+	gops "github.com/shirou/gopsutil/v3/process"
+	"golang.org/x/sys/unix"
+)
+
+func becomeGuard() {} // no subreaper here: see the package's promise
+
+func becomeHeir() error { return nil }
+
+func childAttr() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
+
+func executable() (string, error) { return os.Executable() }
+
+// strays can't be told cheaply here.
+func (m *minder) strays() bool { return true }
+
+func processTable() map[int]process {
+	pids, err := gops.Pids()
+	if err != nil {
+		return nil
+	}
+	table := make(map[int]process, len(pids))
+	for _, pid := range pids {
+		if p, ok := readProcess(int(pid)); ok {
+			table[p.pid] = p
+		}
+	}
+	return table
+}
+
+func family(pid int) []process { return descendants(pid, processTable()) }
+
+// table is the process table as the guard sees it. An orphan's parent is PID 1
+// here, not the guard: only one in a ward's group or session is taken for ours.
+func (m *minder) table() map[int]process {
+	table := processTable()
+	for _, w := range m.wards {
+		for pid, p := range table {
+			if p.parent == 1 && (p.group == w.pid || p.session == w.pid) {
+				p.parent = os.Getpid()
+				table[pid] = p
+			}
+		}
+	}
+	return table
+}
+
+func readProcess(pid int) (process, bool) {
+	q, err := gops.NewProcess(int32(pid))
+	if err != nil {
+		return process{}, false
+	}
+	p := process{identity: identity{pid: pid}}
+	parent, err := q.Ppid()
+	if err != nil {
+		return process{}, false
+	}
+	p.parent = int(parent)
+	p.start, _ = q.CreateTime()
+	p.group, _ = unix.Getpgid(pid)
+	p.session, _ = unix.Getsid(pid)
+	if status, err := q.Status(); err == nil && len(status) > 0 {
+		p.zombie = status[0] == gops.Zombie
+	}
+	return p, true
+}
+
+func startTime(pid int) int64 {
+	p, _ := readProcess(pid)
+	return p.start
+}
+
+// carries can't be told here: the environment of others is not ours to read.
+func carries(int, string) bool { return false }
+
+func killExactly(who identity) {
+	if startTime(who.pid) == who.start {
+		_ = syscall.Kill(who.pid, syscall.SIGKILL)
+	}
+}

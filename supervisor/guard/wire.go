@@ -1,0 +1,149 @@
+package guard
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"syscall"
+)
+
+// The program and its guard speak length-prefixed JSON over a socket pair.
+// Files travel beside the length.
+
+type op string
+
+const (
+	opSpawn  op = "spawn"
+	opSignal op = "signal" // to the child's process group
+	opKill   op = "kill"   // SIGKILL to the whole tree until it is gone
+)
+
+type request struct {
+	Op      op       `json:"op"`
+	Child   uint64   `json:"child"`
+	Path    string   `json:"path,omitempty"`
+	Args    []string `json:"args,omitempty"`
+	Env     []string `json:"env,omitempty"`
+	Dir     string   `json:"dir,omitempty"`
+	Signal  int      `json:"signal,omitempty"` // opSpawn: the signal to stop it with
+	GraceMS int64    `json:"grace_ms,omitempty"`
+
+	files []*os.File
+}
+
+type news string
+
+const (
+	newsSpawned news = "spawned"
+	newsFailed  news = "failed" // the spawn did
+	newsExited  news = "exited" // the child itself
+	newsGone    news = "gone"   // the child and everything it started
+)
+
+type report struct {
+	News   news   `json:"news"`
+	Child  uint64 `json:"child"`
+	PID    int    `json:"pid,omitempty"`
+	Start  int64  `json:"start,omitempty"` // process start time, in the platform's own unit
+	Errno  int    `json:"errno,omitempty"`
+	Error  string `json:"error,omitempty"`
+	Status uint32 `json:"status,omitempty"` // as wait(2) gave it
+}
+
+// maxMessage bounds one message; arguments and environment are at most a few MiB
+// on Linux (ARG_MAX).
+const maxMessage = 16 << 20
+
+func send(conn *net.UnixConn, v any, files []*os.File) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	var rights []byte
+	if len(files) > 0 {
+		fds := make([]int, len(files))
+		for i, f := range files {
+			fds[i] = int(f.Fd())
+		}
+		rights = syscall.UnixRights(fds...)
+	}
+	var head [4]byte
+	binary.BigEndian.PutUint32(head[:], uint32(len(body)))
+	n, oobn, err := conn.WriteMsgUnix(head[:], rights, nil)
+	if err != nil {
+		return err
+	}
+	if n != len(head) || oobn != len(rights) {
+		return io.ErrShortWrite
+	}
+	_, err = conn.Write(body)
+	return err
+}
+
+func receive(conn *net.UnixConn, v any) ([]*os.File, error) {
+	var head [4]byte
+	oob := make([]byte, syscall.CmsgSpace(3*4)) // at most three files
+	n, oobn, _, _, err := conn.ReadMsgUnix(head[:], oob)
+	if err != nil {
+		return nil, err
+	}
+	files, err := rightsFiles(oob[:oobn])
+	if err != nil {
+		return nil, err
+	}
+	if n == 0 {
+		return files, io.EOF
+	}
+	if _, err := io.ReadFull(conn, head[n:]); err != nil {
+		return files, err
+	}
+	size := binary.BigEndian.Uint32(head[:])
+	if size > maxMessage {
+		return files, fmt.Errorf("a message of %d bytes", size)
+	}
+	body := make([]byte, size)
+	if _, err := io.ReadFull(conn, body); err != nil {
+		return files, err
+	}
+	return files, json.Unmarshal(body, v)
+}
+
+func rightsFiles(oob []byte) ([]*os.File, error) {
+	if len(oob) == 0 {
+		return nil, nil
+	}
+	msgs, err := syscall.ParseSocketControlMessage(oob)
+	if err != nil {
+		return nil, err
+	}
+	var files []*os.File
+	for i := range msgs {
+		fds, err := syscall.ParseUnixRights(&msgs[i])
+		if err != nil {
+			return files, err
+		}
+		for _, fd := range fds {
+			syscall.CloseOnExec(fd)
+			files = append(files, os.NewFile(uintptr(fd), "received"))
+		}
+	}
+	return files, nil
+}
+
+// fileConn makes a connection of a socket's file, which it closes.
+func fileConn(f *os.File) (*net.UnixConn, error) {
+	defer f.Close()
+	c, err := net.FileConn(f)
+	if err != nil {
+		return nil, err
+	}
+	uc, ok := c.(*net.UnixConn)
+	if !ok {
+		return nil, errors.Join(errors.New("not a Unix socket"), c.Close())
+	}
+	return uc, nil
+}
