@@ -126,14 +126,14 @@ func exitOf(s syscall.WaitStatus) Exit {
 
 // inherit kills what a dead guard left behind and waits for its end. On systems
 // without subreapers only the groups are known.
-func inherit(guard int, orphans map[uint64]*Child) {
+func inherit(orphans map[uint64]*Child) {
 	for _, c := range orphans {
 		if c.pid != 0 && startTime(c.pid) == c.start {
 			signalGroup(c.pid, syscall.SIGKILL)
 		}
 	}
 	for {
-		left := heirlooms(guard, orphans)
+		left := heirlooms(orphans)
 		if len(left) == 0 {
 			return
 		}

@@ -69,7 +69,7 @@ func start() (*Guard, error) {
 	cmd := &exec.Cmd{
 		Path:       exe,
 		Args:       []string{name},
-		Env:        []string{fmt.Sprintf("%s=%d", fdEnv, socket), "GOMAXPROCS=1"},
+		Env:        guardEnv(),
 		Dir:        "/", // holds no folder of the user's busy
 		ExtraFiles: []*os.File{theirs},
 		// A session of its own: what is sent to the program's group or terminal passes by.
@@ -79,6 +79,18 @@ func start() (*Guard, error) {
 		return nil, errors.Join(err, conn.Close())
 	}
 	return &Guard{conn: conn, cmd: cmd, read: make(chan struct{}), children: map[uint64]*Child{}}, nil
+}
+
+// guardEnv is next to nothing: what the Go runtime was told for a program built
+// with -race or -cover holds for its guard, too.
+func guardEnv() []string {
+	env := []string{fmt.Sprintf("%s=%d", fdEnv, socket), "GOMAXPROCS=1"}
+	for _, key := range []string{"GORACE", "GOCOVERDIR"} {
+		if value, set := os.LookupEnv(key); set {
+			env = append(env, key+"="+value)
+		}
+	}
+	return env
 }
 
 func socketPair() (ours, theirs *os.File, err error) {
@@ -96,6 +108,13 @@ func socketPair() (ours, theirs *os.File, err error) {
 
 // PID is the guard process's own.
 func (g *Guard) PID() int { return g.cmd.Process.Pid }
+
+// Err says why no child can be started any more; nil while one can.
+func (g *Guard) Err() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.dead
+}
 
 // Close ends the guard, which first ends whatever still lives below it, and waits
 // for that. It is safe to call twice.
@@ -137,7 +156,7 @@ func (g *Guard) bury() {
 	g.children = map[uint64]*Child{}
 	g.dead = ErrGuardDied
 	g.mu.Unlock()
-	inherit(g.PID(), orphans)
+	inherit(orphans)
 	for _, c := range orphans {
 		c.lost()
 	}

@@ -132,20 +132,20 @@ func (m *minder) adopt(p process, table map[int]process) {
 // heirlooms lists what a dead guard's children left to this process: those in a
 // child's session or group, those that carry its mark, and all below them.
 // Zombies are in the list too, since they are this process's to reap.
-func heirlooms(guard int, orphans map[uint64]*Child) []process {
+func heirlooms(orphans map[uint64]*Child) []process {
 	table := processTable()
 	var found []process
 	for _, p := range table {
 		if p.parent != os.Getpid() {
 			continue
 		}
-		for id, c := range orphans {
+		for _, c := range orphans {
 			// A session outside our PID namespace reads as 0, so a child that never
 			// started must match nothing.
 			if c.pid == 0 {
 				continue
 			}
-			if p.session == c.pid || p.group == c.pid || carries(p.pid, markOf(guard, id)) {
+			if c.belongs(p) {
 				found = append(found, p)
 				found = append(found, descendants(p.pid, table)...)
 				break
@@ -153,4 +153,18 @@ func heirlooms(guard int, orphans map[uint64]*Child) []process {
 		}
 	}
 	return found
+}
+
+// Pids lists the living processes of the child's tree, its own first.
+func (c *Child) Pids() []int {
+	var pids []int
+	for _, p := range c.tree() {
+		pids = append(pids, p.pid)
+	}
+	return pids
+}
+
+// belongs tells an orphan's child by its session, its group or its mark.
+func (c *Child) belongs(p process) bool {
+	return p.session == c.pid || p.group == c.pid || carries(p.pid, markOf(c.g.PID(), c.id))
 }

@@ -64,6 +64,20 @@ func childrenOf(pid int) ([]int, bool) {
 	return pids, true
 }
 
+func (c *Child) tree() []process {
+	var found []process
+	if self, ok := readProcess(c.pid); ok && self.start == c.start {
+		found = append(append(found, self), family(c.pid)...)
+	}
+	orphans, _ := childrenOf(c.g.PID())
+	for _, pid := range orphans {
+		if p, ok := readProcess(pid); ok && pid != c.pid && c.belongs(p) {
+			found = append(append(found, p), family(pid)...)
+		}
+	}
+	return found
+}
+
 // family lists the descendants of a process.
 func family(pid int) []process {
 	pids, ok := childrenOf(pid)

@@ -35,6 +35,17 @@ func processTable() map[int]process {
 	return table
 }
 
+func (c *Child) tree() []process {
+	table := processTable()
+	var found []process
+	for _, p := range table {
+		if p.pid == c.pid || c.belongs(p) || isBelow(p, c.pid, table) {
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
 func family(pid int) []process { return descendants(pid, processTable()) }
 
 // table is the process table as the guard sees it. An orphan's parent is PID 1

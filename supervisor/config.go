@@ -1,0 +1,105 @@
+package supervisor
+
+import (
+	"context"
+	"log/slog"
+	"regexp"
+	"syscall"
+	"time"
+
+	"github.com/rbee-launch/rbee-launch/supervisor/guard"
+)
+
+// Config is one supervised child over all its lives. Spec is the one field that
+// must be set.
+type Config struct {
+	// Name is what errors and logs call the child; the program's name when empty.
+	Name string
+	// Spec says what to start. It is asked before each start, so that a new life can
+	// have a new port or id. Its error ends Run.
+	Spec func(ctx context.Context, a Attempt) (Spec, error)
+	// Restart says whether and when an ended child is started again; never when zero.
+	Restart Restart
+	// LogFile gets everything the child prints, rotated; none when empty. Its folder
+	// must exist.
+	LogFile LogFile
+	// OnEvent is told what happens, in order, from Run's goroutine. It must return
+	// soon: nothing else happens meanwhile, though output is still drained.
+	OnEvent func(Event)
+	// OnLine is told each line of output, from one goroutine per stream.
+	OnLine func(Line)
+	// Hurry, when closed, ends the grace period of a stop at once.
+	Hurry <-chan struct{}
+	// Guard is shared with other children when set; it stays the caller's to close.
+	// Otherwise Run has one of its own.
+	Guard *guard.Guard
+	// Log is for what can't be returned; discarded when nil.
+	Log *slog.Logger
+}
+
+// Attempt says for which start a Spec is wanted.
+type Attempt struct {
+	Life int   // 1 for the first start; a start that found its port taken is not counted
+	Last error // why the last attempt ended: a *PortTakenError asks for another port
+}
+
+// Spec is one life of a child.
+type Spec struct {
+	// Argv is the program and its arguments. A program without a slash is looked up
+	// in PATH.
+	Argv []string
+	// Env is the whole environment; this process's own when nil.
+	Env []string
+	// Dir is the working directory; this process's own when empty.
+	Dir string
+	// Addr is the literal address ("127.0.0.1:8080") the child is to listen on. When
+	// it is set, only an answer from there by the child's own tree counts as ready.
+	Addr string
+	// AnyOwner lets the listener on Addr be anybody's: for a child that has another
+	// program (a container engine) listen for it.
+	AnyOwner bool
+	// Ready are the readiness probes. They are passed one after the other; without
+	// any, a child is ready once it runs.
+	Ready []Probe
+	// Live is asked while the child is ready; none when its Check is nil.
+	Live Probe
+	// Stall fails a start that showed no sign of life for so long: no line of output,
+	// no CPU, memory or I/O to speak of, no "loading" answer. 2 min when zero, off
+	// when negative.
+	Stall time.Duration
+	// StartLimit fails a start that takes longer, whatever it shows. Off when zero.
+	StartLimit time.Duration
+	// InUse recognises, in the last lines of a child that gave up, that its address
+	// was taken. A usual set of phrases when nil.
+	InUse *regexp.Regexp
+	// StopSignal asks the child to end; SIGTERM when zero.
+	StopSignal syscall.Signal
+	// Grace is the time between that and SIGKILL; 10 s when zero, none when negative.
+	Grace time.Duration
+}
+
+func (s Spec) withDefaults() Spec {
+	if s.Stall == 0 {
+		s.Stall = 2 * time.Minute
+	}
+	if s.InUse == nil {
+		s.InUse = inUse
+	}
+	if s.StopSignal == 0 {
+		s.StopSignal = syscall.SIGTERM
+	}
+	if s.Grace == 0 {
+		s.Grace = 10 * time.Second
+	}
+	return s
+}
+
+// inUse holds how C, Go, Python, Node and Rust programs say EADDRINUSE.
+var inUse = regexp.MustCompile(`(?i)address (is )?already in use|EADDRINUSE|address in use|errno 98\b|port \d+ is (already )?(in use|taken|occupied)`)
+
+// LogFile is where a child's output is kept.
+type LogFile struct {
+	Path    string
+	MaxMB   int // size at which it is rotated, in MB; 10 when zero
+	Backups int // rotated files kept; 3 when zero
+}

@@ -1,0 +1,54 @@
+package supervisor
+
+import (
+	"time"
+
+	"github.com/rbee-launch/rbee-launch/supervisor/guard"
+)
+
+// EventType names what happened.
+type EventType string
+
+// The events, in the order in which a life can show them.
+const (
+	Spawned    EventType = "spawned"
+	Progress   EventType = "progress" // about twice a second while it starts
+	Ready      EventType = "ready"
+	Unhealthy  EventType = "unhealthy"
+	Healthy    EventType = "healthy"
+	Exited     EventType = "exited" // the child ended by itself, and its tree is gone
+	Restarting EventType = "restarting"
+	Stopping   EventType = "stopping"
+	Stopped    EventType = "stopped" // its tree is gone
+	Failed     EventType = "failed"  // it was never ready; Run returns Err
+)
+
+// Event is one thing that happened to a child.
+type Event struct {
+	Time  time.Time
+	Type  EventType
+	Life  int // as in Attempt
+	PID   int
+	Start int64         // the process's start time in the system's unit; with PID it names the process
+	Exit  *guard.Exit   // Exited
+	Err   error         // Unhealthy, Failed, and Exited when it was never ready: why
+	Wait  time.Duration // Restarting: how long until then
+	Seen  Vitals        // Progress
+}
+
+// Vitals is what a starting child shows of itself.
+type Vitals struct {
+	Elapsed  time.Duration
+	RSS      uint64        // resident memory of its tree, bytes
+	CPU      time.Duration // processor time of its tree
+	IO       uint64        // bytes read and written by its tree
+	LastLine string        // of its output
+	Waiting  string        // the probe that has not passed, and what it said
+}
+
+// Line is one line of a child's output, without its end.
+type Line struct {
+	Time   time.Time
+	Stderr bool
+	Text   string
+}

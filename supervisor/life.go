@@ -1,0 +1,246 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/rbee-launch/rbee-launch/supervisor/guard"
+)
+
+const (
+	killLimit  = 10 * time.Second       // for SIGKILL to empty a tree
+	drainLimit = 200 * time.Millisecond // for the last output once the tree is gone
+	tailLines  = 20                     // of output, in errors
+)
+
+// life is one child process from its start to the end of its tree.
+type life struct {
+	s     *supervision
+	n     int
+	spec  Spec
+	port  int // of spec.Addr; 0 when it has none
+	child *guard.Child
+	out   *output
+	pipes pipes
+
+	readers sync.WaitGroup
+	began   time.Time
+	readyAt time.Time // zero until then
+}
+
+// outcome is how a life ended.
+type outcome struct {
+	err   error         // why it was never ready, or a SurvivorError
+	exit  guard.Exit    // how the child ended
+	ready time.Duration // for how long it had been ready; 0 when never
+	last  []string
+	pid   int
+}
+
+// begin starts the process. Its error is final: what can't be started now can't be
+// a moment later.
+func (s *supervision) begin(ctx context.Context, n int, spec Spec) (*life, error) {
+	l := &life{s: s, n: n, spec: spec, out: newOutput(s.sink, s.cfg.OnLine)}
+	if len(spec.Argv) == 0 || spec.Argv[0] == "" {
+		return nil, fmt.Errorf("start %s: no program is given", s.cfg.Name)
+	}
+	if spec.Addr != "" {
+		_, port, err := net.SplitHostPort(spec.Addr)
+		if err != nil {
+			return nil, fmt.Errorf("start %s: %w", s.cfg.Name, err)
+		}
+		if l.port, err = strconv.Atoi(port); err != nil {
+			return nil, fmt.Errorf("start %s: the port of %q is no number", s.cfg.Name, spec.Addr)
+		}
+	}
+	path, err := exec.LookPath(spec.Argv[0])
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", s.cfg.Name, err)
+	}
+	if l.pipes, err = openPipes(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", s.cfg.Name, err)
+	}
+	env := spec.Env
+	if env == nil {
+		env = os.Environ()
+	}
+	l.began = time.Now()
+	l.child, err = s.guard.Spawn(ctx, guard.Command{
+		Path: path, Args: spec.Argv, Env: env, Dir: spec.Dir,
+		Stdout: l.pipes.outW, Stderr: l.pipes.errW, Stop: spec.StopSignal, Grace: max(0, spec.Grace),
+	})
+	l.pipes.closeWriters()
+	if err != nil {
+		l.pipes.closeReaders()
+		return nil, err
+	}
+	l.readers.Go(func() { l.out.drain(l.pipes.outR, false) })
+	l.readers.Go(func() { l.out.drain(l.pipes.errR, true) })
+	l.emit(Event{Type: Spawned})
+	return l, nil
+}
+
+// live sees the process through and returns when its tree is gone.
+func (l *life) live(ctx context.Context) outcome {
+	err := l.awaitReady(ctx)
+	if err == nil {
+		l.readyAt = time.Now()
+		l.emit(Event{Type: Ready})
+		l.watch(ctx)
+	}
+	var ready time.Duration
+	if !l.readyAt.IsZero() {
+		ready = max(1, time.Since(l.readyAt))
+	}
+	if ctx.Err() != nil {
+		l.emit(Event{Type: Stopping})
+	}
+	gone := l.end()
+	l.finishOutput()
+	if err != nil && ctx.Err() == nil {
+		err = l.explain(ctx, err)
+	}
+	return outcome{
+		err: errors.Join(err, gone), exit: l.child.Exit(), ready: ready,
+		last: l.out.last(tailLines), pid: l.child.PID(),
+	}
+}
+
+// watch asks the liveness probe until the child ends or ctx does.
+func (l *life) watch(ctx context.Context) {
+	probe := l.spec.Live.withDefaults()
+	if probe.Check == nil {
+		select {
+		case <-l.child.Exited():
+		case <-ctx.Done():
+		}
+		return
+	}
+	ctx, cancel := l.whileItRuns(ctx)
+	defer cancel()
+	failures := 0
+	for pause(ctx, probe.Period, nil) {
+		err := l.ask(ctx, probe)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			if failures++; failures == probe.Failures {
+				l.emit(Event{Type: Unhealthy, Err: fmt.Errorf("%s: %w", probe.Name, err)})
+			}
+		default:
+			if failures >= probe.Failures {
+				l.emit(Event{Type: Healthy})
+			}
+			failures = 0
+		}
+	}
+}
+
+// whileItRuns makes a context that ends with the child, too.
+func (l *life) whileItRuns(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-l.child.Exited():
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
+// ask puts a probe's question and counts the answer only if nobody but the child's
+// tree listens on its address.
+func (l *life) ask(ctx context.Context, p Probe) error {
+	err := p.ask(ctx, Child{PID: l.child.PID(), Logged: l.logged})
+	if err != nil || l.port == 0 || l.spec.AnyOwner {
+		return err
+	}
+	tree := l.tree()
+	switch owner(ctx, l.port, tree) {
+	case foreign:
+		return Fatal(&PortTakenError{Name: l.s.cfg.Name, Addr: l.spec.Addr, Holder: holderOf(ctx, l.port, tree)})
+	case unowned:
+		return fmt.Errorf("it passes, but nothing is seen to listen on %s", l.spec.Addr)
+	default:
+		return nil
+	}
+}
+
+func (l *life) tree() map[int]bool {
+	tree := map[int]bool{}
+	for _, pid := range l.child.Pids() {
+		tree[pid] = true
+	}
+	return tree
+}
+
+func (l *life) logged(re *regexp.Regexp) bool { return l.out.logged(re) }
+
+// end stops the child if it still runs, and empties its tree. What a child that
+// ended by itself left behind is killed at once: it may hold the port or the memory
+// that the next life needs.
+func (l *life) end() error {
+	select {
+	case <-l.child.Exited():
+		return l.kill()
+	default:
+	}
+	if l.spec.Grace < 0 {
+		return l.kill()
+	}
+	_ = l.child.Signal(l.spec.StopSignal) // a dead guard shows as Gone
+	grace := time.NewTimer(l.spec.Grace)
+	defer grace.Stop()
+	select {
+	case <-l.child.Gone():
+		return nil
+	case <-grace.C:
+	case <-l.s.cfg.Hurry:
+	}
+	return l.kill()
+}
+
+func (l *life) kill() error {
+	_ = l.child.Kill() // a dead guard shows as Gone
+	limit := time.NewTimer(killLimit)
+	defer limit.Stop()
+	select {
+	case <-l.child.Gone():
+		return nil
+	case <-limit.C:
+		return &SurvivorError{Name: l.s.cfg.Name, PID: l.child.PID()}
+	}
+}
+
+func (l *life) finishOutput() {
+	l.pipes.finish(time.Now().Add(drainLimit))
+	l.readers.Wait()
+	l.pipes.closeReaders()
+}
+
+func (l *life) emit(e Event) {
+	e.Life, e.PID, e.Start = l.n, l.child.PID(), l.child.Start()
+	l.s.emit(e)
+}
+
+// pause waits, or until a signal on early; it reports whether ctx still runs.
+func pause(ctx context.Context, d time.Duration, early <-chan struct{}) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-early:
+	case <-ctx.Done():
+	}
+	return ctx.Err() == nil
+}

@@ -1,0 +1,156 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os/exec"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Probe is a question to a child that passes or not.
+type Probe struct {
+	// Name is what progress and errors call it: "GET http://127.0.0.1:8080/health".
+	Name string
+	// Check asks once; nil is a pass. Its error may be marked with Loading or Fatal.
+	Check func(ctx context.Context, c Child) error
+	// Timeout bounds one Check; 2 s when zero, none when negative.
+	Timeout time.Duration
+	// Period is the pause between two liveness checks; 5 s when zero. Readiness is
+	// asked after 5 ms at first, easing off to 250 ms, and whenever a line of output
+	// comes.
+	Period time.Duration
+	// Failures in a row make a ready child unhealthy; 3 when zero.
+	Failures int
+}
+
+// Child is what a probe may know of the child it asks.
+type Child struct {
+	PID    int
+	Logged func(*regexp.Regexp) bool // whether a line of this life's output matched
+}
+
+func (p Probe) withDefaults() Probe {
+	if p.Timeout == 0 {
+		p.Timeout = 2 * time.Second
+	}
+	if p.Period == 0 {
+		p.Period = 5 * time.Second
+	}
+	if p.Failures == 0 {
+		p.Failures = 3
+	}
+	return p
+}
+
+func (p Probe) ask(ctx context.Context, c Child) error {
+	if p.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, p.Timeout, fmt.Errorf("no answer within %s", p.Timeout))
+		defer cancel()
+	}
+	err := p.Check(ctx, c)
+	if err != nil && errors.Is(err, context.DeadlineExceeded) {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// HTTP passes when a GET of the URL is answered with a status of 200-399. A 503
+// counts as a sign of life. Name the literal address that the child was given:
+// "localhost" may be tried as ::1 first.
+func HTTP(target string) Probe {
+	client := &http.Client{
+		// A fresh connection each time: a hung server answers no new one, and the child
+		// is not kept busy with ours when it stops.
+		Transport:     &http.Transport{DisableKeepAlives: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return Probe{
+		Name: "GET " + target,
+		Check: func(ctx context.Context, _ Child) error {
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+			if err != nil {
+				return Fatal(err)
+			}
+			resp, err := client.Do(req)
+			if err != nil {
+				return plainHTTP(err)
+			}
+			defer resp.Body.Close()
+			body, _ := io.ReadAll(io.LimitReader(resp.Body, 256)) // only for the message
+			if resp.StatusCode < 200 || resp.StatusCode > 399 {
+				err := fmt.Errorf("answers %s %s", resp.Status, strings.Join(strings.Fields(string(body)), " "))
+				if resp.StatusCode == http.StatusServiceUnavailable {
+					return Loading(err)
+				}
+				return err
+			}
+			return nil
+		},
+	}
+}
+
+// plainHTTP takes the method and URL off, which the probe's name has already.
+func plainHTTP(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}
+
+// TCP passes when the address takes a connection.
+func TCP(addr string) Probe {
+	return Probe{
+		Name: "connect to " + addr,
+		Check: func(ctx context.Context, _ Child) error {
+			var d net.Dialer
+			conn, err := d.DialContext(ctx, "tcp", addr)
+			if err != nil {
+				return err
+			}
+			return conn.Close()
+		},
+	}
+}
+
+// Exec passes when the command ends with exit code 0.
+func Exec(argv, env []string) Probe {
+	return Probe{
+		Name: "run " + strings.Join(argv, " "),
+		Check: func(ctx context.Context, _ Child) error {
+			cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+			cmd.Env = env
+			cmd.WaitDelay = 100 * time.Millisecond // a grandchild with our pipe is not waited for
+			out, err := cmd.CombinedOutput()
+			if errors.Is(err, exec.ErrNotFound) {
+				return Fatal(err)
+			}
+			if err != nil {
+				return fmt.Errorf("%w: %.200s", err, strings.TrimSpace(string(out)))
+			}
+			return nil
+		},
+	}
+}
+
+// LogLine passes once a line of this life's output matches; an earlier life's
+// lines don't count.
+func LogLine(pattern *regexp.Regexp) Probe {
+	return Probe{
+		Name: fmt.Sprintf("a line of output like %q", pattern),
+		Check: func(_ context.Context, c Child) error {
+			if c.Logged(pattern) {
+				return nil
+			}
+			return errors.New("not seen yet")
+		},
+	}
+}

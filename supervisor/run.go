@@ -1,0 +1,140 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/rbee-launch/rbee-launch/supervisor/guard"
+)
+
+// supervision is one Run.
+type supervision struct {
+	cfg   Config
+	guard *guard.Guard
+	sink  *sink
+}
+
+// Run starts the child and keeps it until ctx ends or it is not to be started
+// again. It returns nil after a stop by ctx and after exit code 0. Otherwise:
+//
+//   - *ExitError: the child ended, or ended before it was ever ready;
+//   - *NotReadyError: its first start stalled or took too long;
+//   - *PortTakenError: as Config.Spec returned it, when that had no other port;
+//   - *SurvivorError: something of it could not be killed;
+//   - what Config.Spec returned, or the system's error for a program that can't be
+//     started (exec.ErrNotFound, fs.ErrPermission, ...).
+//
+// Only a child that was ready once is started again by policy; a start that found
+// its port taken is repeated at once with the Spec asked for anew.
+func Run(ctx context.Context, cfg Config) error {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	cfg.Restart = cfg.Restart.withDefaults()
+	s := &supervision{cfg: cfg, guard: cfg.Guard, sink: openSink(cfg.LogFile, cfg.Log)}
+	defer s.sink.close()
+	defer s.closeGuard()
+	return s.run(ctx)
+}
+
+// needGuard starts a guard of our own if the caller gave none, and another one if
+// it was killed.
+func (s *supervision) needGuard() error {
+	if s.cfg.Guard != nil || (s.guard != nil && s.guard.Err() == nil) {
+		return nil
+	}
+	s.closeGuard()
+	g, err := guard.Start()
+	if err == nil {
+		s.guard = g
+	}
+	return err
+}
+
+func (s *supervision) closeGuard() {
+	if s.cfg.Guard == nil && s.guard != nil {
+		_ = s.guard.Close()
+	}
+}
+
+func (s *supervision) run(ctx context.Context) error {
+	var (
+		failures  int
+		everReady bool
+		last      error
+	)
+	for n := 1; ; n++ {
+		out := s.attempt(ctx, n, last)
+		var survivor *SurvivorError
+		switch {
+		case errors.As(out.err, &survivor):
+			s.emit(Event{Type: Failed, Life: n, PID: out.pid, Err: out.err})
+			return out.err
+		case ctx.Err() != nil:
+			s.emit(Event{Type: Stopped, Life: n, PID: out.pid})
+			return nil
+		case isPortTaken(out.err) && out.pid != 0:
+			last = out.err
+			n-- // the port's fault, not the child's
+			continue
+		case out.err != nil && (!everReady || out.pid == 0):
+			s.emit(Event{Type: Failed, Life: n, PID: out.pid, Err: out.err})
+			return out.err
+		}
+		exit := out.exit
+		s.emit(Event{Type: Exited, Life: n, PID: out.pid, Exit: &exit, Err: out.err})
+		everReady = true
+		if !s.cfg.Restart.wants(exit) {
+			return s.verdict(out)
+		}
+		failures = s.cfg.Restart.record(failures, out.ready)
+		wait := s.cfg.Restart.delay(failures, chance())
+		s.emit(Event{Type: Restarting, Life: n, PID: out.pid, Wait: wait})
+		if !pause(ctx, wait, nil) {
+			s.emit(Event{Type: Stopped, Life: n, PID: out.pid})
+			return nil
+		}
+		last = out.err
+	}
+}
+
+// attempt is one life, the asking for its Spec included; an outcome without a pid
+// never had a process.
+func (s *supervision) attempt(ctx context.Context, n int, last error) outcome {
+	if err := s.needGuard(); err != nil {
+		return outcome{err: err}
+	}
+	spec, err := s.cfg.Spec(ctx, Attempt{Life: n, Last: last})
+	if err != nil {
+		return outcome{err: err}
+	}
+	if s.cfg.Name == "" && len(spec.Argv) > 0 {
+		s.cfg.Name = spec.Argv[0]
+	}
+	l, err := s.begin(ctx, n, spec.withDefaults())
+	if err != nil {
+		return outcome{err: err}
+	}
+	return l.live(ctx)
+}
+
+func (s *supervision) verdict(out outcome) error {
+	if out.exit.Code == 0 {
+		return nil
+	}
+	return &ExitError{Name: s.cfg.Name, Exit: out.exit, Last: out.last, Early: out.ready == 0}
+}
+
+func (s *supervision) emit(e Event) {
+	e.Time = time.Now()
+	if s.cfg.OnEvent != nil {
+		s.cfg.OnEvent(e)
+	}
+}
+
+func isPortTaken(err error) bool {
+	var taken *PortTakenError
+	return errors.As(err, &taken)
+}
