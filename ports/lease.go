@@ -1,0 +1,161 @@
+package ports
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/gofrs/flock"
+)
+
+// DefaultDir is where leases live unless Config says otherwise. It does not follow
+// $TMPDIR, which is a directory per user on some systems: leases are for all users.
+const DefaultDir = "/tmp/rbee-ports"
+
+// ComfyUIPort is left to ComfyUI, which people start by hand on its own default,
+// unless Config asks for it.
+const ComfyUIPort = 8188
+
+// Config says which ports may be handed out. The zero value is useful.
+type Config struct {
+	Range Range  // DefaultRange when zero
+	Dir   string // of the lock files; DefaultDir when empty; made with mode 01777 when missing
+	Avoid []int  // never handed out by Acquire; nil means ComfyUIPort, an empty slice none
+}
+
+// candidates are the ports to try, low to high. A range of one port asks for it.
+func (c Config) candidates() (Range, []int, error) {
+	r := c.Range
+	if r == (Range{}) {
+		r = DefaultRange()
+	}
+	if err := r.check(); err != nil {
+		return r, nil, err
+	}
+	avoid := c.Avoid
+	if avoid == nil && r.First != r.Last {
+		avoid = []int{ComfyUIPort}
+	}
+	var list []int
+	for port := r.First; port <= r.Last; port++ {
+		if !slices.Contains(avoid, port) {
+			list = append(list, port)
+		}
+	}
+	if len(list) == 0 {
+		return r, nil, fmt.Errorf("port range %s: every port in it is to be avoided", r)
+	}
+	return r, list, nil
+}
+
+// Lease is the right to one port, until Release or the end of this process. Keep
+// it reachable as long as the port is used.
+type Lease struct {
+	port int
+
+	mu   sync.Mutex
+	dir  lockDir
+	lock *flock.Flock // nil once released
+}
+
+// Port is the leased port, 1-65535.
+func (l *Lease) Port() int { return l.port }
+
+// Release gives the port back and removes its lock file. Further calls do nothing.
+func (l *Lease) Release() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lock == nil {
+		return nil
+	}
+	err := l.dir.release(l.port, l.lock)
+	l.lock = nil
+	if err != nil {
+		return fmt.Errorf("release port %d: %w", l.port, err)
+	}
+	return nil
+}
+
+// Acquire leases the lowest free port of the range. When there is none the error
+// is an *ExhaustedError; when ctx ends it wraps ctx's error. The caller releases
+// the lease.
+func Acquire(ctx context.Context, cfg Config) (*Lease, error) {
+	r, candidates, err := cfg.candidates()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := openLockDir(cfg.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("lease a port in %s: %w", r, err)
+	}
+	var taken, leased []int
+	var unusable error // ports that are free as far as we know, but not for us
+	for _, port := range candidates {
+		lease, err := dir.try(ctx, port)
+		switch {
+		case err == nil:
+			return lease, nil
+		case ctx.Err() != nil:
+			return nil, fmt.Errorf("lease a port in %s: %w", r, ctx.Err())
+		case errors.Is(err, errLeased):
+			leased = append(leased, port)
+			taken = append(taken, port)
+		case errors.Is(err, errInUse):
+			taken = append(taken, port)
+		case unusable == nil:
+			unusable = fmt.Errorf("port %d: %w", port, err)
+		}
+	}
+	if len(taken) == 0 {
+		return nil, fmt.Errorf("lease a port in %s: %w", r, unusable)
+	}
+	return nil, &ExhaustedError{Range: r, Holders: dir.holders(ctx, taken, leased), Unusable: unusable}
+}
+
+// AcquirePort leases exactly port, also one that Acquire avoids. When another has
+// it the error is a *TakenError; the range in cfg does not matter. The caller
+// releases the lease.
+func AcquirePort(ctx context.Context, cfg Config, port int) (*Lease, error) {
+	if err := checkPort(port); err != nil {
+		return nil, fmt.Errorf("lease port %d: %w", port, err)
+	}
+	dir, err := openLockDir(cfg.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("lease port %d: %w", port, err)
+	}
+	lease, err := dir.try(ctx, port)
+	switch {
+	case err == nil:
+		return lease, nil
+	case errors.Is(err, errLeased):
+		return nil, &TakenError{Holder: dir.holders(ctx, []int{port}, []int{port})[0]}
+	case errors.Is(err, errInUse):
+		return nil, &TakenError{Holder: dir.holders(ctx, []int{port}, nil)[0]}
+	default:
+		return nil, fmt.Errorf("lease port %d: %w", port, err)
+	}
+}
+
+// Why one port can't be had; Acquire goes on to the next.
+var (
+	errLeased = errors.New("leased by another launcher")
+	errInUse  = errors.New("in use")
+)
+
+// try leases one port: the lock first, so that no two launchers probe the same
+// port at once and each take the other's probe for a stranger.
+func (d lockDir) try(ctx context.Context, port int) (*Lease, error) {
+	lock, err := d.lock(ctx, port)
+	if err != nil {
+		return nil, err
+	}
+	if err := probe(ctx, port); err != nil {
+		return nil, errors.Join(err, d.release(port, lock))
+	}
+	if err := d.sign(ctx, port); err != nil {
+		return nil, errors.Join(err, d.release(port, lock))
+	}
+	return &Lease{port: port, dir: d, lock: lock}, nil
+}
