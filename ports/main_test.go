@@ -233,7 +233,7 @@ func freeRange(t *testing.T, n int) ports.Range {
 			continue
 		}
 		r := ports.Range{First: base + 1, Last: base + n}
-		if allFree(r) {
+		if allFree(t.Context(), r) {
 			t.Cleanup(func() {
 				if err := guard.Release(); err != nil {
 					t.Error(err)
@@ -249,9 +249,17 @@ func freeRange(t *testing.T, n int) ports.Range {
 	return ports.Range{}
 }
 
-func allFree(r ports.Range) bool {
+// allFree is strict: not even closed connections may linger there.
+func allFree(ctx context.Context, r ports.Range) bool {
+	strict := net.ListenConfig{Control: func(_, _ string, conn syscall.RawConn) error {
+		var setErr error
+		err := conn.Control(func(fd uintptr) {
+			setErr = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 0)
+		})
+		return errors.Join(err, setErr)
+	}}
 	for port := r.First; port <= r.Last; port++ {
-		ln, err := net.Listen("tcp", ":"+strconv.Itoa(port))
+		ln, err := strict.Listen(ctx, "tcp", ":"+strconv.Itoa(port))
 		if err != nil {
 			return false
 		}
