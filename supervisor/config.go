@@ -13,16 +13,11 @@ import (
 // Config is one supervised child over all its lives. Spec is the one field that
 // must be set.
 type Config struct {
-	// Name is what errors and logs call the child; the program's name when empty.
-	Name string
 	// Spec says what to start. It is asked before each start, so that a new life can
 	// have a new port or id. Its error ends Run.
 	Spec func(ctx context.Context, a Attempt) (Spec, error)
 	// Restart says whether and when an ended child is started again; never when zero.
 	Restart Restart
-	// LogFile gets everything the child prints, rotated; none when empty. Its folder
-	// must exist.
-	LogFile LogFile
 	// OnEvent is told what happens, in order, from Run's goroutine. It must return
 	// soon: nothing else happens meanwhile, though output is still drained.
 	OnEvent func(Event)
@@ -45,9 +40,16 @@ type Attempt struct {
 
 // Spec is one life of a child.
 type Spec struct {
+	// Name is what errors call the child; the program's name when empty.
+	Name string
 	// Argv is the program and its arguments. A program without a slash is looked up
 	// in PATH.
 	Argv []string
+	// Path is the file to run instead of the one that Argv[0] names.
+	Path string
+	// LogFile gets everything the child prints, rotated; none when empty. Its folder
+	// must exist.
+	LogFile LogFile
 	// Env is the whole environment; this process's own when nil.
 	Env []string
 	// Dir is the working directory; this process's own when empty.
@@ -79,6 +81,12 @@ type Spec struct {
 }
 
 func (s Spec) withDefaults() Spec {
+	if s.Name == "" && len(s.Argv) > 0 {
+		s.Name = s.Argv[0]
+	}
+	if s.Path == "" && len(s.Argv) > 0 {
+		s.Path = s.Argv[0]
+	}
 	if s.Stall == 0 {
 		s.Stall = 2 * time.Minute
 	}

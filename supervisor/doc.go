@@ -3,7 +3,6 @@
 // stays well, starts it again by policy, and stops it with everything below it.
 //
 //	err := supervisor.Run(ctx, supervisor.Config{
-//		Name: "redis",
 //		Spec: func(context.Context, supervisor.Attempt) (supervisor.Spec, error) {
 //			return supervisor.Spec{
 //				Argv:  []string{"redis-server", "--port", "8080"},

@@ -10,9 +10,8 @@ import (
 func Example() {
 	// main begins with guard.Main().
 	err := supervisor.Run(context.Background(), supervisor.Config{
-		Name: "greeter",
 		Spec: func(context.Context, supervisor.Attempt) (supervisor.Spec, error) {
-			return supervisor.Spec{Argv: []string{"/bin/sh", "-c", "echo hello; exit 3"}}, nil
+			return supervisor.Spec{Name: "greeter", Argv: []string{"/bin/sh", "-c", "echo hello; exit 3"}}, nil
 		},
 		OnLine: func(l supervisor.Line) { fmt.Println(l.Text) },
 	})

@@ -43,30 +43,35 @@ type outcome struct {
 	ready time.Duration // for how long it had been ready; 0 when never
 	last  []string
 	pid   int
+	name  string
 }
 
 // begin starts the process. Its error is final: what can't be started now can't be
 // a moment later.
 func (s *supervision) begin(ctx context.Context, n int, spec Spec) (*life, error) {
+	if s.sink.path() != spec.LogFile.Path {
+		s.sink.close()
+		s.sink = openSink(spec.LogFile, s.cfg.Log)
+	}
 	l := &life{s: s, n: n, spec: spec, out: newOutput(s.sink, s.cfg.OnLine)}
-	if len(spec.Argv) == 0 || spec.Argv[0] == "" {
-		return nil, fmt.Errorf("start %s: no program is given", s.cfg.Name)
+	if spec.Path == "" {
+		return nil, fmt.Errorf("start %s: no program is given", spec.Name)
 	}
 	if spec.Addr != "" {
 		_, port, err := net.SplitHostPort(spec.Addr)
 		if err != nil {
-			return nil, fmt.Errorf("start %s: %w", s.cfg.Name, err)
+			return nil, fmt.Errorf("start %s: %w", spec.Name, err)
 		}
 		if l.port, err = strconv.Atoi(port); err != nil {
-			return nil, fmt.Errorf("start %s: the port of %q is no number", s.cfg.Name, spec.Addr)
+			return nil, fmt.Errorf("start %s: the port of %q is no number", spec.Name, spec.Addr)
 		}
 	}
-	path, err := exec.LookPath(spec.Argv[0])
+	path, err := exec.LookPath(spec.Path)
 	if err != nil {
-		return nil, fmt.Errorf("start %s: %w", s.cfg.Name, err)
+		return nil, fmt.Errorf("start %s: %w", spec.Name, err)
 	}
 	if l.pipes, err = openPipes(); err != nil {
-		return nil, fmt.Errorf("start %s: %w", s.cfg.Name, err)
+		return nil, fmt.Errorf("start %s: %w", spec.Name, err)
 	}
 	env := spec.Env
 	if env == nil {
@@ -110,7 +115,7 @@ func (l *life) live(ctx context.Context) outcome {
 	}
 	return outcome{
 		err: errors.Join(err, gone), exit: l.child.Exit(), ready: ready,
-		last: l.out.last(tailLines), pid: l.child.PID(),
+		last: l.out.last(tailLines), pid: l.child.PID(), name: l.spec.Name,
 	}
 }
 
@@ -168,7 +173,7 @@ func (l *life) ask(ctx context.Context, p Probe) error {
 	tree := l.tree()
 	switch owner(ctx, l.port, tree) {
 	case foreign:
-		return Fatal(&PortTakenError{Name: l.s.cfg.Name, Addr: l.spec.Addr, Holder: holderOf(ctx, l.port, tree)})
+		return Fatal(&PortTakenError{Name: l.spec.Name, Addr: l.spec.Addr, Holder: holderOf(ctx, l.port, tree)})
 	case unowned:
 		return fmt.Errorf("it passes, but nothing is seen to listen on %s", l.spec.Addr)
 	default:
@@ -218,7 +223,7 @@ func (l *life) kill() error {
 	case <-l.child.Gone():
 		return nil
 	case <-limit.C:
-		return &SurvivorError{Name: l.s.cfg.Name, PID: l.child.PID()}
+		return &SurvivorError{Name: l.spec.Name, PID: l.child.PID()}
 	}
 }
 

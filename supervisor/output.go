@@ -18,7 +18,8 @@ const (
 	maxLine   = 8 << 10 // a longer line is broken; a progress bar without end is no reason to grow
 )
 
-// sink is the rotating log file of a child over all its lives.
+// sink is a child's rotating log file, shared by the lives that name the same one.
+// A nil sink keeps nothing.
 type sink struct {
 	mu     sync.Mutex
 	file   *timberjack.Logger
@@ -27,14 +28,20 @@ type sink struct {
 }
 
 func openSink(cfg LogFile, log *slog.Logger) *sink {
-	s := &sink{log: log}
-	if cfg.Path != "" {
-		s.file = &timberjack.Logger{
-			Filename: cfg.Path, MaxSize: orElse(cfg.MaxMB, 10), MaxBackups: orElse(cfg.Backups, 3),
-			FileMode: 0o600, // a model server logs what people ask it
-		}
+	if cfg.Path == "" {
+		return nil
 	}
-	return s
+	return &sink{log: log, file: &timberjack.Logger{
+		Filename: cfg.Path, MaxSize: orElse(cfg.MaxMB, 10), MaxBackups: orElse(cfg.Backups, 3),
+		FileMode: 0o600, // a model server logs what people ask it
+	}}
+}
+
+func (s *sink) path() string {
+	if s == nil {
+		return ""
+	}
+	return s.file.Filename
 }
 
 func orElse(n, otherwise int) int {
@@ -47,7 +54,7 @@ func orElse(n, otherwise int) int {
 // write keeps one line. A full disk must not block or end the child, so an error
 // is logged once and the line lost; writing goes on when there is room again.
 func (s *sink) write(l Line) {
-	if s.file == nil {
+	if s == nil {
 		return
 	}
 	stream := " stdout "
@@ -65,7 +72,7 @@ func (s *sink) write(l Line) {
 }
 
 func (s *sink) close() {
-	if s.file != nil {
+	if s != nil {
 		_ = s.file.Close()
 	}
 }

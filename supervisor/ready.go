@@ -133,7 +133,7 @@ func (l *life) look(ctx context.Context, ready <-chan struct{}, waiting <-chan w
 }
 
 func (l *life) tooLong(now, lastSign time.Time, seen Vitals) error {
-	late := &NotReadyError{Name: l.s.cfg.Name, Seen: seen}
+	late := &NotReadyError{Name: l.spec.Name, Seen: seen}
 	switch {
 	case l.spec.Stall > 0 && now.Sub(lastSign) >= l.spec.Stall:
 		late.Stalled, late.After = true, now.Sub(lastSign)
@@ -158,14 +158,14 @@ func (l *life) explain(ctx context.Context, err error) error {
 		for _, line := range last {
 			if l.spec.InUse.MatchString(line) {
 				return &PortTakenError{
-					Name: l.s.cfg.Name, Addr: l.spec.Addr, Said: line,
+					Name: l.spec.Name, Addr: l.spec.Addr, Said: line,
 					Holder: holderOf(ctx, l.port, nil),
 				}
 			}
 		}
 		if who := holderOf(ctx, l.port, nil); who != "" {
-			return &PortTakenError{Name: l.s.cfg.Name, Addr: l.spec.Addr, Holder: who}
+			return &PortTakenError{Name: l.spec.Name, Addr: l.spec.Addr, Holder: who}
 		}
 	}
-	return &ExitError{Name: l.s.cfg.Name, Exit: l.child.Exit(), Early: true, Last: last}
+	return &ExitError{Name: l.spec.Name, Exit: l.child.Exit(), Early: true, Last: last}
 }

@@ -13,7 +13,7 @@ import (
 type supervision struct {
 	cfg   Config
 	guard *guard.Guard
-	sink  *sink
+	sink  *sink // of the last life
 }
 
 // Run starts the child and keeps it until ctx ends or it is not to be started
@@ -33,9 +33,9 @@ func Run(ctx context.Context, cfg Config) error {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	cfg.Restart = cfg.Restart.withDefaults()
-	s := &supervision{cfg: cfg, guard: cfg.Guard, sink: openSink(cfg.LogFile, cfg.Log)}
-	defer s.sink.close()
+	s := &supervision{cfg: cfg, guard: cfg.Guard}
 	defer s.closeGuard()
+	defer func() { s.sink.close() }()
 	return s.run(ctx)
 }
 
@@ -87,7 +87,7 @@ func (s *supervision) run(ctx context.Context) error {
 		s.emit(Event{Type: Exited, Life: n, PID: out.pid, Exit: &exit, Err: out.err})
 		everReady = true
 		if !s.cfg.Restart.wants(exit) {
-			return s.verdict(out)
+			return out.verdict()
 		}
 		failures = s.cfg.Restart.record(failures, out.ready)
 		wait := s.cfg.Restart.delay(failures, chance())
@@ -110,9 +110,6 @@ func (s *supervision) attempt(ctx context.Context, n int, last error) outcome {
 	if err != nil {
 		return outcome{err: err}
 	}
-	if s.cfg.Name == "" && len(spec.Argv) > 0 {
-		s.cfg.Name = spec.Argv[0]
-	}
 	l, err := s.begin(ctx, n, spec.withDefaults())
 	if err != nil {
 		return outcome{err: err}
@@ -120,11 +117,12 @@ func (s *supervision) attempt(ctx context.Context, n int, last error) outcome {
 	return l.live(ctx)
 }
 
-func (s *supervision) verdict(out outcome) error {
-	if out.exit.Code == 0 {
+// verdict is Run's own answer after the child's last life.
+func (o outcome) verdict() error {
+	if o.exit.Code == 0 {
 		return nil
 	}
-	return &ExitError{Name: s.cfg.Name, Exit: out.exit, Last: out.last, Early: out.ready == 0}
+	return &ExitError{Name: o.name, Exit: o.exit, Last: o.last, Early: o.ready == 0}
 }
 
 func (s *supervision) emit(e Event) {

@@ -87,7 +87,6 @@ func start(t *testing.T, cfg supervisor.Config, specs ...supervisor.Spec) *run {
 			return specs[min(calls, len(specs))-1], nil
 		}
 	}
-	cfg.Name = "child"
 	cfg.OnEvent = func(e supervisor.Event) { r.events <- e }
 	cfg.OnLine = func(l supervisor.Line) {
 		r.mu.Lock()
@@ -359,7 +358,9 @@ func TestGuardKilledRestarts(t *testing.T) {
 
 func TestLogFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "child.log")
-	r := start(t, supervisor.Config{LogFile: supervisor.LogFile{Path: path}}, script(`printf 'one\r\ntwo\rthree'; echo oops >&2`))
+	spec := script(`printf 'one\r\ntwo\rthree'; echo oops >&2`)
+	spec.LogFile.Path = path
+	r := start(t, supervisor.Config{}, spec)
 	if err := <-r.err; err != nil {
 		t.Fatal(err)
 	}
@@ -379,8 +380,9 @@ func TestLogFile(t *testing.T) {
 
 // A log that can't be written (a full disk) is no reason to block or end a child.
 func TestLogCannotBeWritten(t *testing.T) {
-	r := start(t, supervisor.Config{LogFile: supervisor.LogFile{Path: "/dev/null/child.log"}},
-		script(`i=0; while [ $i -lt 20000 ]; do echo "a line to fill a pipe with, number $i"; i=$((i+1)); done`))
+	spec := script(`i=0; while [ $i -lt 20000 ]; do echo "a line to fill a pipe with, number $i"; i=$((i+1)); done`)
+	spec.LogFile.Path = "/dev/null/child.log"
+	r := start(t, supervisor.Config{}, spec)
 	if err := <-r.err; err != nil {
 		t.Fatal(err)
 	}
