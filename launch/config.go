@@ -1,0 +1,158 @@
+package launch
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/rbee-launch/rbee-launch/ports"
+	queen "github.com/rbee-launch/rbee-launch/queen/client"
+	"github.com/rbee-launch/rbee-launch/registry"
+	"github.com/rbee-launch/rbee-launch/supervisor"
+	"github.com/rbee-launch/rbee-launch/supervisor/guard"
+)
+
+// Config is one launch. Program is the one field that must be set.
+type Config struct {
+	// Program says what to start at the port that was leased.
+	Program Program
+	// ID names the launch, and the component it registers. When empty it is
+	// "worker-{Type}-{port}", with "@{Advertise}" where others reach it from elsewhere.
+	ID string
+	// Type and Model are what a worker is and serves; Engine is what runs it.
+	Type, Model, Engine string
+	// Private keeps the child out of the registry and the queen: for a program that
+	// registers itself, or that nobody is to find.
+	Private bool
+	// Capabilities asks a ready child what it can do, for a queen that can't ask it
+	// herself. It has half a second; nil and errors leave them unknown.
+	Capabilities func(ctx context.Context, url string) (map[string]any, error)
+
+	// Ports is the range to lease from; Port, when not zero, is the one port to have.
+	Ports ports.Config
+	Port  int
+	// Host is the literal address that the child is to bind, "127.0.0.1" when empty,
+	// or "0.0.0.0" when Advertise is not this machine alone.
+	Host string
+	// Advertise is the host under which others reach the child; "localhost" when empty.
+	Advertise string
+
+	// Registry and Queen are where it registers; nil is none. They stay the caller's
+	// to close.
+	Registry *registry.Client
+	Queen    *queen.Client
+	// SpawnedBy is told to both: "gui", "hive-NAME".
+	SpawnedBy string
+	// HeartbeatInterval is the registry's; the queen is beaten to half as often. 15 s
+	// when zero.
+	HeartbeatInterval time.Duration
+
+	// Restart is the policy for a child that ended after it had been ready.
+	Restart supervisor.Restart
+	// Limits replace what Program says, where they are not zero.
+	Limits Limits
+	// LogDir is where the child's output is kept, in ID.log; nowhere when empty. It is
+	// made when missing.
+	LogDir string
+	// RuntimeDir is where List finds this launch; when empty it is not listed.
+	RuntimeDir string
+
+	// OnEvent is told what happens, one event at a time. It must return soon.
+	OnEvent func(Event)
+	// OnLine is told each line that the child prints, from one goroutine per stream.
+	OnLine func(supervisor.Line)
+	// Hurry, when closed, ends farewells and the grace period of a stop at once.
+	Hurry <-chan struct{}
+	// Guard is shared among launches when set; it stays the caller's to close.
+	Guard *guard.Guard
+	Log   *slog.Logger // silent when nil
+}
+
+// Limits of a child's life; see supervisor.Spec and supervisor.Probe.
+type Limits struct {
+	Stall         time.Duration
+	Start         time.Duration
+	Grace         time.Duration
+	ProbePeriod   time.Duration
+	ProbeTimeout  time.Duration
+	ProbeFailures int
+	AnyOwner      bool
+}
+
+func (l Limits) apply(s supervisor.Spec) supervisor.Spec {
+	s.Stall = orElse(l.Stall, s.Stall)
+	s.StartLimit = orElse(l.Start, s.StartLimit)
+	s.Grace = orElse(l.Grace, s.Grace)
+	s.Live.Period = orElse(l.ProbePeriod, s.Live.Period)
+	s.Live.Timeout = orElse(l.ProbeTimeout, s.Live.Timeout)
+	s.Live.Failures = orElse(l.ProbeFailures, s.Live.Failures)
+	s.AnyOwner = s.AnyOwner || l.AnyOwner
+	return s
+}
+
+func orElse[T comparable](v, otherwise T) T {
+	var zero T
+	if v == zero {
+		return otherwise
+	}
+	return v
+}
+
+func (c Config) withDefaults() Config {
+	c.Advertise = orElse(c.Advertise, "localhost")
+	if c.Host == "" {
+		c.Host = "0.0.0.0"
+		if local(c.Advertise) {
+			c.Host = "127.0.0.1"
+		}
+	}
+	c.Type = orElse(c.Type, "llm")
+	c.HeartbeatInterval = orElse(c.HeartbeatInterval, registry.HeartbeatInterval)
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+func (c Config) id(port int) string {
+	if c.ID != "" {
+		return c.ID
+	}
+	id := "worker-" + c.Type + "-" + strconv.Itoa(port)
+	if !local(c.Advertise) {
+		id += "@" + c.Advertise
+	}
+	return id
+}
+
+func local(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || (err == nil && addr.IsLoopback())
+}
+
+// Target is where one life of a child is to be.
+type Target struct {
+	ID         string
+	InstanceID string
+	Host       string // the literal address to bind
+	Port       int
+}
+
+// Addr is the literal address at which this machine reaches the child. A probe of
+// "localhost" could be answered by another server on ::1.
+func (t Target) Addr() string {
+	host := t.Host
+	switch host {
+	case "0.0.0.0":
+		host = "127.0.0.1"
+	case "::":
+		host = "::1"
+	}
+	return net.JoinHostPort(host, strconv.Itoa(t.Port))
+}
+
+// URL is Addr as an http URL.
+func (t Target) URL() string { return "http://" + t.Addr() }

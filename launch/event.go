@@ -1,0 +1,75 @@
+package launch
+
+import (
+	"errors"
+	"time"
+
+	"github.com/rbee-launch/rbee-launch/supervisor"
+)
+
+// EventType names what happened to a launch.
+type EventType string
+
+// The events, in the order in which a launch can show them.
+const (
+	Leased     EventType = "leased"
+	Spawned    EventType = "spawned"
+	Ready      EventType = "ready"
+	Registered EventType = "registered" // With says where
+	Unhealthy  EventType = "unhealthy"
+	Healthy    EventType = "healthy"
+	Exited     EventType = "exited"
+	Restarting EventType = "restarting"
+	Stopping   EventType = "stopping"
+	Stopped    EventType = "stopped"
+	Failed     EventType = "failed"
+	// Progress comes twice a second while the child starts, for people; it is not
+	// among the events that programs are shown.
+	Progress EventType = "progress"
+)
+
+// Event is one thing that happened, as rbee-launch --json prints it.
+type Event struct {
+	Time       time.Time `json:"time"`
+	Event      EventType `json:"event"`
+	ID         string    `json:"id"`
+	InstanceID string    `json:"instance_id,omitempty"`
+	PID        int       `json:"pid,omitempty"`
+	Port       int       `json:"port,omitempty"`
+	URL        string    `json:"url,omitempty"`
+	With       string    `json:"with,omitempty"`      // registered: "registry" or "queen"
+	ExitCode   *int      `json:"exit_code,omitempty"` // exited: as a shell gives it
+	Error      string    `json:"error,omitempty"`
+	LastLines  []string  `json:"last_lines,omitempty"` // failed, and exited before ready: of the child's output
+	WaitMS     int64     `json:"wait_ms,omitempty"`    // restarting: until then
+
+	Err  error             `json:"-"` // behind Error
+	Seen supervisor.Vitals `json:"-"` // Progress
+}
+
+// fill takes over what the supervisor says.
+func (e *Event) fill(s supervisor.Event) {
+	e.Time, e.Event, e.PID = s.Time, EventType(s.Type), s.PID
+	e.Seen, e.WaitMS = s.Seen, s.Wait.Milliseconds()
+	if s.Exit != nil {
+		code := s.Exit.ShellCode()
+		e.ExitCode = &code
+	}
+	if s.Err != nil {
+		e.Err, e.Error, e.LastLines = s.Err, s.Err.Error(), LastLines(s.Err)
+	}
+}
+
+// LastLines are the child's last words, if err, an error of Run's, carries any.
+func LastLines(err error) []string {
+	var exit *supervisor.ExitError
+	var late *supervisor.NotReadyError
+	switch {
+	case errors.As(err, &exit):
+		return exit.Last
+	case errors.As(err, &late):
+		return late.Last
+	default:
+		return nil
+	}
+}

@@ -1,0 +1,96 @@
+package launch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/rbee-launch/rbee-launch/supervisor"
+)
+
+// Program says how a child is started at a place, and how one knows that it is
+// ready. It is asked before each start.
+type Program func(ctx context.Context, at Target) (supervisor.Spec, error)
+
+// Health is how a program that has no engine profile shows that it is ready. What
+// is set must all pass, in this order; with nothing set, its port must take a
+// connection.
+type Health struct {
+	Log  *regexp.Regexp // a line of its output matches
+	TCP  bool           // its port takes a connection
+	HTTP string         // a GET of this path is answered with 200-399; "/health"
+	Exec []string       // this command ends with exit code 0; {port} stands for the port
+}
+
+// Command is any server at all: {port}, {host} and {id} in its arguments are filled
+// in, and PORT is in its environment.
+func Command(argv []string, health Health) Program {
+	return func(_ context.Context, at Target) (supervisor.Spec, error) {
+		if len(argv) == 0 || argv[0] == "" {
+			return supervisor.Spec{}, errors.New("no program is given")
+		}
+		env := append(os.Environ(), "PORT="+strconv.Itoa(at.Port), "HOST="+at.Host)
+		spec := supervisor.Spec{Argv: at.fill(argv), Env: env, Addr: at.Addr()}
+		// A log line can't be repeated later, so the port speaks for life.
+		spec.Live = supervisor.TCP(at.Addr())
+		if health.Log != nil {
+			spec.Ready = append(spec.Ready, supervisor.LogLine(health.Log))
+		}
+		if health.TCP || (health.Log == nil && health.HTTP == "" && len(health.Exec) == 0) {
+			spec.Ready = append(spec.Ready, supervisor.TCP(at.Addr()))
+		}
+		if health.HTTP != "" {
+			spec.Live = supervisor.HTTP(at.URL() + "/" + strings.TrimPrefix(health.HTTP, "/"))
+			spec.Ready = append(spec.Ready, spec.Live)
+		}
+		if len(health.Exec) > 0 {
+			spec.Live = supervisor.Exec(at.fill(health.Exec), env)
+			spec.Ready = append(spec.Ready, spec.Live)
+		}
+		return spec, nil
+	}
+}
+
+func (t Target) fill(args []string) []string {
+	r := strings.NewReplacer("{port}", strconv.Itoa(t.Port), "{host}", t.Host, "{id}", t.ID)
+	filled := make([]string, len(args))
+	for i, a := range args {
+		filled[i] = r.Replace(a)
+	}
+	return filled
+}
+
+// Own is one of rbee's own programs, which answer GET /health. It is looked for
+// beside this program, then in PATH; else this program runs it under that name,
+// which its main must then know.
+func Own(name string, args ...string) Program {
+	command := Command(append([]string{name}, args...), Health{HTTP: "/health"})
+	return func(ctx context.Context, at Target) (supervisor.Spec, error) {
+		spec, err := command(ctx, at)
+		if err == nil {
+			spec.Path, err = FindOwn(name)
+		}
+		return spec, err
+	}
+}
+
+// FindOwn is the file that Own runs.
+func FindOwn(name string) (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find %s: %w", name, err)
+	}
+	if beside, err := exec.LookPath(filepath.Join(filepath.Dir(self), name)); err == nil {
+		return beside, nil
+	}
+	if inPath, err := exec.LookPath(name); err == nil {
+		return inPath, nil
+	}
+	return self, nil
+}
