@@ -1,0 +1,212 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit codes that are not a child's own.
+const (
+	CodeUsage         = 2
+	CodeFailed        = 1   // a command that launches nothing failed
+	CodeLaunchFailed  = 125 // no port, never ready, a stack that did not come up
+	CodeNotExecutable = 126
+	CodeNotFound      = 127
+	CodeInterrupted   = 130
+)
+
+// App is one command line.
+type App struct {
+	Name    string
+	About   string
+	Grammar any               // a pointer to a kong struct
+	Vars    kong.Vars         // for the grammar's tags
+	Explain func(error) error // adds exit codes and hints to errors that Run returned; may be nil
+	Options []kong.Option
+}
+
+// Call is what a command's Run gets.
+type Call struct {
+	// Context ends at the first SIGINT, SIGTERM or SIGHUP.
+	Context context.Context
+	// Hurry is closed at the second.
+	Hurry  <-chan struct{}
+	Stdout io.Writer
+	Stderr io.Writer
+	// Parsed is kong's view of the command line.
+	Parsed *kong.Context
+}
+
+// Main parses the arguments, runs what they ask for and returns the exit code.
+func Main(app App, args []string) int {
+	options := append([]kong.Option{
+		kong.Name(app.Name), kong.Description(app.About), kong.UsageOnError(),
+		kong.DefaultEnvars("RBEE"), app.Vars,
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	}, app.Options...)
+	parser, err := kong.New(app.Grammar, options...)
+	if err != nil {
+		panic(err) // a defect of the grammar's tags, which any test shows
+	}
+	parsed, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\nhint: %s\n", app.Name, err, usageHint(app.Name, err))
+		return CodeUsage
+	}
+	sig := catchSignals()
+	defer sig.stop()
+	call := &Call{Context: sig.ctx, Hurry: sig.hurry, Stdout: os.Stdout, Stderr: os.Stderr, Parsed: parsed}
+	err = parsed.Run(call)
+	if err != nil && app.Explain != nil {
+		err = app.Explain(err)
+	}
+	return report(app.Name, err, sig.interrupted())
+}
+
+func usageHint(name string, err error) string {
+	var parse *kong.ParseError
+	if errors.As(err, &parse) && parse.Context != nil {
+		if cmd := parse.Context.Command(); cmd != "" {
+			return fmt.Sprintf("'%s %s --help' shows what there is", name, strings.Fields(cmd)[0])
+		}
+	}
+	return fmt.Sprintf("'%s --help' shows what there is", name)
+}
+
+// report prints an error for people and chooses the exit code.
+func report(name string, err error, interrupted bool) int {
+	var coded *codedError
+	switch {
+	case err == nil && interrupted:
+		return CodeInterrupted
+	case err == nil:
+		return 0
+	case errors.As(err, &coded) && coded.error == nil:
+		return coded.code
+	}
+	fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+	var hinted *hintedError
+	if errors.As(err, &hinted) {
+		fmt.Fprintf(os.Stderr, "hint: %s\n", hinted.hint)
+	}
+	switch {
+	case interrupted:
+		return CodeInterrupted
+	case coded != nil:
+		return coded.code
+	default:
+		return CodeFailed
+	}
+}
+
+// WithHint adds what to do next, which is printed on a line of its own.
+func WithHint(err error, format string, args ...any) error {
+	return &hintedError{err, fmt.Sprintf(format, args...)}
+}
+
+type hintedError struct {
+	error
+	hint string
+}
+
+func (e *hintedError) Unwrap() error { return e.error }
+
+// WithCode gives an error its exit code. With a nil error the code is all: nothing
+// is printed.
+func WithCode(code int, err error) error { return &codedError{err, code} }
+
+type codedError struct {
+	error
+	code int
+}
+
+func (e *codedError) Error() string {
+	if e.error == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.error.Error()
+}
+
+func (e *codedError) Unwrap() error { return e.error }
+
+// signals turns the first signal into the end of a context, the second into hurry.
+type signals struct {
+	ctx    context.Context
+	cancel context.CancelFunc
+	hurry  chan struct{}
+	caught chan os.Signal
+	done   chan struct{}
+
+	mu    sync.Mutex
+	first os.Signal
+}
+
+func catchSignals() *signals {
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &signals{
+		ctx: ctx, cancel: cancel, hurry: make(chan struct{}),
+		caught: make(chan os.Signal, 2), done: make(chan struct{}),
+	}
+	// SIGPIPE too: when whoever reads our output has gone, that is a stop like any
+	// other, and one that cleans up.
+	signal.Notify(s.caught, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	go s.run()
+	return s
+}
+
+func (s *signals) run() {
+	defer close(s.done)
+	first, ok := <-s.caught
+	if !ok {
+		return
+	}
+	s.mu.Lock()
+	s.first = first
+	s.mu.Unlock()
+	s.cancel()
+	for second := range s.caught {
+		if second != syscall.SIGPIPE { // each line we print makes one
+			close(s.hurry)
+			return
+		}
+	}
+}
+
+func (s *signals) stop() {
+	signal.Stop(s.caught)
+	close(s.caught)
+	<-s.done
+	s.cancel()
+}
+
+func (s *signals) interrupted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.first == syscall.SIGINT
+}
+
+// Version is the module's version and the commit it was built from, as far as the
+// build recorded them.
+func Version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	version := info.Main.Version
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && !strings.Contains(version, s.Value[:12]) {
+			version += " " + s.Value[:12]
+		}
+	}
+	return version
+}

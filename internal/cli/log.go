@@ -1,0 +1,23 @@
+package cli
+
+import (
+	"io"
+	"log/slog"
+)
+
+// LogFlags are the flags of a program that logs, to stderr.
+type LogFlags struct {
+	LogLevel  string `help:"What is logged: ${enum}." enum:"debug,info,warn,error" default:"info"`
+	LogFormat string `help:"How: ${enum}." enum:"text,json" default:"text"`
+}
+
+// Logger makes the log that the flags ask for.
+func (f LogFlags) Logger(w io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(f.LogLevel)) // the enum holds only what it knows
+	options := &slog.HandlerOptions{Level: level}
+	if f.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}

@@ -1,0 +1,41 @@
+package program
+
+import (
+	"time"
+
+	"github.com/rbee-launch/rbee-launch/internal/cli"
+	"github.com/rbee-launch/rbee-launch/queen"
+)
+
+// Queen is queen-rbee's command line.
+type Queen struct {
+	Listen       string        `help:"Where to listen (default: ${default})." default:"0.0.0.0:7833" placeholder:"HOST:PORT"`
+	ID           string        `help:"Her id in the registry." default:"queen"`
+	Advertise    string        `help:"The host under which others reach her." default:"localhost" placeholder:"HOST"`
+	OfflineAfter time.Duration `help:"A worker silent for longer is offline." default:"90s"`
+	PollInterval time.Duration `help:"Between looks at the registry; an unchanged one costs a 304." default:"1s"`
+	RegistryURL
+	Beats
+	Access
+	cli.LogFlags
+}
+
+// Run serves until a signal ends it.
+func (q *Queen) Run(call *cli.Call) error {
+	log := q.Logger(call.Stderr)
+	ln, err := listen(call.Context, q.Listen, "--listen")
+	if err != nil {
+		return err
+	}
+	access, err := q.httpd(call, ln)
+	if err != nil {
+		_ = ln.Close()
+		return err
+	}
+	log.Info("queen-rbee listens", "addr", ln.Addr())
+	return queen.New(queen.Config{
+		ID: q.ID, Advertise: q.Advertise, RegistryURL: q.RegistryURL.RegistryURL, Token: access.Token,
+		HeartbeatInterval: q.HeartbeatInterval, PollInterval: q.PollInterval, OfflineAfter: q.OfflineAfter,
+		Access: access, Log: log,
+	}).Run(call.Context, ln)
+}

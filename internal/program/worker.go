@@ -1,0 +1,78 @@
+package program
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/rbee-launch/rbee-launch/internal/cli"
+	"github.com/rbee-launch/rbee-launch/worker"
+)
+
+// codeCrashed is the exit code of a crash that was asked for: EX_SOFTWARE of
+// sysexits.h.
+const codeCrashed = 70
+
+// Worker is llm-worker-rbee's command line.
+type Worker struct {
+	Port      int     `help:"The port to listen on; 0 takes any." required:"" placeholder:"N"`
+	Host      string  `help:"The address to listen on." default:"127.0.0.1"`
+	Model     string  `help:"The model it pretends to serve." default:"rbee-simulation"`
+	WorkerID  string  `name:"worker-id" help:"Its id (default: worker-llm-PORT)." placeholder:"ID"`
+	Advertise string  `help:"The host under which others reach it." default:"localhost" placeholder:"HOST"`
+	QueenURL  *string `name:"queen-url" help:"The queen (default: the one the registry knows, else ${queen}); empty for none." placeholder:"URL"`
+	RegistryURL
+	Beats
+	Access
+	cli.LogFlags
+
+	LoadTime        time.Duration `help:"How long it pretends to load." group:"Simulation:"`
+	TokensPerSecond float64       `help:"The pace of an answer; 0 is as fast as can be." group:"Simulation:" placeholder:"N"`
+	MemoryMB        int64         `name:"memory-mb" help:"Memory to take, for real." group:"Simulation:" placeholder:"N"`
+
+	NeverReady     bool          `help:"Load for ever." group:"Faults:"`
+	UnhealthyAfter time.Duration `help:"Answer /health with 503 after so long." group:"Faults:"`
+	FailOn         int           `help:"Answer the N-th request with 500." group:"Faults:" placeholder:"N"`
+	CrashOn        int           `help:"Crash at the N-th request." group:"Faults:" placeholder:"N"`
+	CrashAfter     time.Duration `help:"Crash after so long." group:"Faults:"`
+	IgnoreSIGTERM  bool          `name:"ignore-sigterm" help:"Take no notice of SIGTERM." group:"Faults:"`
+}
+
+// Run serves until a signal ends it, or a fault that was asked for.
+func (w *Worker) Run(call *cli.Call) error {
+	log := w.Logger(call.Stderr)
+	ctx := call.Context
+	if w.IgnoreSIGTERM {
+		ctx = context.WithoutCancel(ctx)
+	}
+	ln, err := listen(ctx, net.JoinHostPort(w.Host, strconv.Itoa(w.Port)), "--port N with --host")
+	if err != nil {
+		return err
+	}
+	access, err := w.httpd(call, ln)
+	if err != nil {
+		_ = ln.Close()
+		return err
+	}
+	cfg := worker.Config{
+		WorkerID: w.WorkerID, Model: w.Model,
+		LoadTime: w.LoadTime, TokensPerSecond: w.TokensPerSecond, Memory: w.MemoryMB << 20,
+		Faults: worker.Faults{
+			NeverReady: w.NeverReady, UnhealthyAfter: w.UnhealthyAfter,
+			FailOn: w.FailOn, CrashOn: w.CrashOn, CrashAfter: w.CrashAfter,
+		},
+		RegistryURL: w.RegistryURL.RegistryURL, FindQueen: w.QueenURL == nil,
+		HeartbeatInterval: w.HeartbeatInterval, Advertise: w.Advertise, Token: access.Token,
+		Access: access, Log: log,
+	}
+	if w.QueenURL != nil {
+		cfg.QueenURL = *w.QueenURL
+	}
+	err = worker.New(cfg).Run(ctx, ln)
+	if errors.Is(err, worker.ErrCrashed) {
+		return cli.WithCode(codeCrashed, err)
+	}
+	return err
+}
