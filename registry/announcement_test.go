@@ -314,6 +314,30 @@ func TestOnlyChangesOfStateAreTold(t *testing.T) {
 	})
 }
 
+// hanging answers nothing until the caller gives up.
+type hanging struct{ *desk }
+
+func (hanging) Register(ctx context.Context, _ registry.Component) (time.Duration, error) {
+	<-ctx.Done()
+	return 0, fmt.Errorf("%w: %w", registry.ErrUnreachable, ctx.Err())
+}
+
+func TestAnEndDuringARequestIsNoFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &desk{}
+		end := announce(&registry.Announcement{To: hanging{d}, OnState: func(s registry.State) {
+			t.Errorf("told of %+v", s)
+		}})
+		synctest.Wait()
+		if err := end(); err != nil {
+			t.Errorf("Run = %v", err)
+		}
+		if got := story(d.taken()); got != "unregister" { // it may have arrived
+			t.Errorf("it did %q", got)
+		}
+	})
+}
+
 // From here on with the real registry, over the network.
 
 func TestARestartedRegistryHasEveryoneBack(t *testing.T) {

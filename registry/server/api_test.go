@@ -153,10 +153,11 @@ func TestEveryKindOfComponent(t *testing.T) {
 
 func TestTheGUIThatCameLastIsShown(t *testing.T) {
 	a := newAPI(t, server.Config{})
-	a.want(200, a.post("register", `{"component_type":"gui","component_id":"b","hostname":"localhost","port":5173}`))
-	a.want(200, a.post("register", `{"component_type":"gui","component_id":"a","hostname":"localhost","port":5174}`))
-	if gui := a.want(200, a.get("components"))["gui"].(map[string]any); gui["component_id"] != "a" {
-		t.Errorf("the GUI is %v", gui)
+	for _, id := range []string{"b", "a", "c"} {
+		a.want(200, a.post("register", fmt.Sprintf(`{"component_type":"gui","component_id":%q,"hostname":"h","port":5173}`, id)))
+		if gui := a.want(200, a.get("components"))["gui"].(map[string]any); gui["component_id"] != id {
+			t.Errorf("after %s came the GUI is %v", id, gui)
+		}
 	}
 }
 

@@ -118,6 +118,37 @@ func TestAnOfflineComponentMakesRoom(t *testing.T) {
 	})
 }
 
+func TestAQueenOfTheSameNameTakesThePlaceOfOneOffline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := running(t, server.Config{})
+		a.want(200, a.post("register", `{"component_type":"queen","hostname":"box","port":7833}`))
+		time.Sleep(31 * time.Second)
+		r := a.want(200, a.post("register", `{"component_type":"queen","hostname":"box2","port":7833}`))
+		if r["revision"] != 3.0 { // registered, offline, and this
+			t.Errorf("the revision is %v", r["revision"])
+		}
+		if queen := a.want(200, a.get("queen")); queen["hostname"] != "box2" {
+			t.Errorf("the queen is %v", queen)
+		}
+	})
+}
+
+func TestRegisteredAtIsTheStartOfALife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := running(t, server.Config{})
+		began := a.want(200, a.post("register", `{"worker_id":"w","instance_id":"x","hostname":"h","port":1}`))
+		time.Sleep(10 * time.Second)
+		again := a.want(200, a.post("register", `{"worker_id":"w","instance_id":"x","hostname":"h","port":2}`))
+		if again["registered_at"] != began["registered_at"] || again["last_seen"] == began["last_seen"] {
+			t.Errorf("registered again, the life of %v is that of %v", began, again)
+		}
+		next := a.want(200, a.post("register", `{"worker_id":"w","instance_id":"y","hostname":"h","port":2}`))
+		if next["registered_at"] == began["registered_at"] {
+			t.Errorf("another life began at %v too", next["registered_at"])
+		}
+	})
+}
+
 // A registry that slept has not listened. With one to three components there is
 // no majority to go by either.
 func TestAStallOfTheRegistryCountsAgainstNoOne(t *testing.T) {

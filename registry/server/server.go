@@ -18,7 +18,7 @@ import (
 // Config is a registry's configuration. The zero value is the usual one.
 type Config struct {
 	OnlineWindow  time.Duration // a component silent for longer is offline; 30 s when zero
-	RemoveAfter   time.Duration // one silent for this long is forgotten; 90 s when zero, never less than OnlineWindow
+	RemoveAfter   time.Duration // one silent for this long is forgotten; 90 s when zero; under OnlineWindow it is that
 	MaxComponents int           // 10,000 when zero; more are refused with 503
 
 	Token     string   // the bearer token asked of callers beyond loopback; empty refuses them all
@@ -51,7 +51,6 @@ func New(cfg Config) *Server {
 		online: cmp.Or(cfg.OnlineWindow, 30*time.Second),
 		remove: cmp.Or(cfg.RemoveAfter, 90*time.Second),
 	}
-	l.remove = max(l.remove, l.online)
 	s.beat = l.online / 2
 	s.table = &table{
 		limits:  l,

@@ -51,6 +51,7 @@ func (t *table) advance(now time.Time) {
 	if now.Before(t.due) {
 		return
 	}
+	// Entries that come or come back meanwhile are due no sooner than this.
 	t.due = now.Add(t.online)
 	for k, e := range t.entries {
 		status, gone := t.judge(now.Sub(t.silentSince(e)))
@@ -63,7 +64,9 @@ func (t *table) advance(now time.Time) {
 			e.Status = registry.Offline
 			t.changed("offline", e)
 		}
-		t.expect(e)
+		if next := t.next(e.Status, t.silentSince(e)); next.Before(t.due) {
+			t.due = next
+		}
 	}
 }
 
@@ -72,13 +75,6 @@ func (t *table) silentSince(e *registry.Entry) time.Time {
 		return t.resumed
 	}
 	return e.LastSeen
-}
-
-// expect makes sure that the table is looked through when e is next due.
-func (t *table) expect(e *registry.Entry) {
-	if due := t.next(e.Status, t.silentSince(e)); due.Before(t.due) {
-		t.due = due
-	}
 }
 
 func (t *table) changed(op string, e *registry.Entry) {
@@ -119,7 +115,6 @@ func (t *table) register(now time.Time, c registry.Component) (kept registry.Ent
 			t.changed("online", e)
 		}
 	}
-	t.expect(e)
 	return *e, t.revision, nil
 }
 
@@ -175,7 +170,6 @@ func (t *table) heartbeat(now time.Time, c registry.Component) (revision uint64,
 	e.LastSeen = now
 	if e.Status != registry.Online {
 		e.Status = registry.Online
-		t.expect(e)
 		t.changed("online", e)
 	}
 	return t.revision, nil
