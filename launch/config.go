@@ -24,6 +24,9 @@ type Config struct {
 	ID string
 	// Type and Model are what a worker is and serves; Engine is what runs it.
 	Type, Model, Engine string
+	// Serves is the model's name as the ready child serves it, where that is not
+	// Model; asked at each registration.
+	Serves func() string
 	// Private keeps the child out of the registry and the queen: for a program that
 	// registers itself, or that nobody is to find.
 	Private bool

@@ -140,10 +140,14 @@ func (l *launching) component(ctx context.Context) registry.Component {
 		}
 	}
 	maps.DeleteFunc(meta, func(_ string, v any) bool { return v == "" })
+	model := l.cfg.Model
+	if l.cfg.Serves != nil {
+		model = l.cfg.Serves()
+	}
 	return registry.Component{
 		Kind: registry.Worker, ID: l.target.ID, InstanceID: l.target.InstanceID,
 		Hostname: l.cfg.Advertise, Port: l.target.Port,
-		WorkerType: l.cfg.Type, Model: l.cfg.Model, Metadata: meta,
+		WorkerType: l.cfg.Type, Model: model, Metadata: meta,
 	}
 }
 

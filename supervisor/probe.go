@@ -62,10 +62,16 @@ func (p Probe) ask(ctx context.Context, c Child) error {
 	return err
 }
 
-// HTTP passes when a GET of the URL is answered with a status of 200-399. A 503
+// HTTP passes when a GET of the URL is answered with a status of 200-399; a 503
 // counts as a sign of life. Name the literal address that the child was given:
 // "localhost" may be tried as ::1 first.
 func HTTP(target string) Probe {
+	return HTTPStatus(target, 0, http.StatusServiceUnavailable)
+}
+
+// HTTPStatus is HTTP with the statuses that the server uses: pass is the one that
+// passes (0: any of 200-399), loading the one that means "not yet" (0: none).
+func HTTPStatus(target string, pass, loading int) Probe {
 	client := &http.Client{
 		// A fresh connection each time: a hung server answers no new one, and the child
 		// is not kept busy with ours when it stops.
@@ -84,15 +90,15 @@ func HTTP(target string) Probe {
 				return plainHTTP(err)
 			}
 			defer resp.Body.Close()
-			body, _ := io.ReadAll(io.LimitReader(resp.Body, 256)) // only for the message
-			if resp.StatusCode < 200 || resp.StatusCode > 399 {
-				err := fmt.Errorf("answers %s %s", resp.Status, strings.Join(strings.Fields(string(body)), " "))
-				if resp.StatusCode == http.StatusServiceUnavailable {
-					return Loading(err)
-				}
-				return err
+			if resp.StatusCode == pass || (pass == 0 && resp.StatusCode >= 200 && resp.StatusCode <= 399) {
+				return nil
 			}
-			return nil
+			body, _ := io.ReadAll(io.LimitReader(resp.Body, 256)) // only for the message
+			err = fmt.Errorf("answers %s %s", resp.Status, strings.Join(strings.Fields(string(body)), " "))
+			if resp.StatusCode == loading {
+				return Loading(err)
+			}
+			return err
 		},
 	}
 }

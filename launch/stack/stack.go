@@ -1,0 +1,231 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/rbee-launch/rbee-launch/launch"
+	"github.com/rbee-launch/rbee-launch/ports"
+	queen "github.com/rbee-launch/rbee-launch/queen/client"
+	"github.com/rbee-launch/rbee-launch/registry"
+	"github.com/rbee-launch/rbee-launch/supervisor"
+	"github.com/rbee-launch/rbee-launch/supervisor/guard"
+)
+
+// OwnPorts is where the daemons of a stack get ports that are not their usual ones:
+// below the ports that Linux gives outgoing connections (32768 and up), and out of
+// the workers' range.
+var OwnPorts = ports.Range{First: 20000, Last: 29999}
+
+// Config is one stack. Worker.Program is the one field that must be set.
+type Config struct {
+	// Worker is the launch of the worker; its Registry and Queen are filled in, and
+	// what it says of folders, heartbeats and restarts holds for the daemons, too.
+	Worker launch.Config
+	// RegistryPort and QueenPort are the daemons'; 0 takes any of OwnPorts.
+	RegistryPort, QueenPort int
+	// OnEvent is told what happens to each part, one event at a time.
+	OnEvent func(launch.Event)
+	// OnLine is told what each part prints.
+	OnLine func(id string, l supervisor.Line)
+	Log    *slog.Logger // silent when nil
+}
+
+// Up says where the parts of a stack are.
+type Up struct {
+	Registry, Queen, Worker launch.Event // the Ready event of each
+	Model                   string       // as the worker serves it
+	Took                    time.Duration
+}
+
+// NotUpError means that a part of the stack did not come up, or did not stay.
+type NotUpError struct {
+	Part string
+	Err  error
+}
+
+func (e *NotUpError) Error() string { return fmt.Sprintf("%s: %v", e.Part, e.Err) }
+
+func (e *NotUpError) Unwrap() error { return e.Err }
+
+// Run brings the stack up, calls use, and takes the stack down when use returns. It
+// returns use's error, or a *NotUpError. The context that use gets ends with ctx,
+// and, with a *NotUpError as its cause, when a part has ended for good.
+func Run(ctx context.Context, cfg Config, use func(context.Context, Up) error) error {
+	g, err := guard.Start()
+	if err != nil {
+		return err
+	}
+	defer g.Close()
+	s := &running{cfg: cfg, guard: g, began: time.Now()}
+	defer s.down()
+	up, err := s.up(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	for _, p := range s.parts {
+		s.watchers.Go(func() {
+			select {
+			case <-p.done:
+				cancel(p.gone())
+			case <-ctx.Done():
+			}
+		})
+	}
+	err = use(ctx, up)
+	cancel(nil)
+	s.watchers.Wait()
+	return err
+}
+
+// running is one Run.
+type running struct {
+	cfg      Config
+	guard    *guard.Guard
+	began    time.Time
+	parts    []*part // in the order of their start
+	watchers sync.WaitGroup
+	clients  []interface{ Close() }
+
+	events sync.Mutex // OnEvent is called for one part at a time
+}
+
+// part is one launch of the stack.
+type part struct {
+	name  string
+	stop  context.CancelFunc
+	ready chan launch.Event // its Ready event, once it is known where it has to be
+	done  chan struct{}
+	err   error // once done
+}
+
+func (p *part) gone() error {
+	err := p.err
+	if err == nil {
+		err = errors.New("it ended by itself")
+	}
+	return &NotUpError{Part: p.name, Err: err}
+}
+
+func (s *running) up(ctx context.Context) (Up, error) {
+	var up Up
+	var err error
+	if up.Registry, err = s.start(ctx, "rbee-registry", s.daemon("rbee-registry", s.cfg.RegistryPort), 0); err != nil {
+		return up, err
+	}
+	beat := "--heartbeat-interval=" + s.heartbeat().String()
+	if up.Queen, err = s.start(ctx, "queen-rbee", s.daemon("queen-rbee", s.cfg.QueenPort,
+		"--registry-url="+up.Registry.URL, beat), 0); err != nil {
+		return up, err
+	}
+	worker := s.cfg.Worker
+	reg, err := registry.NewClient(registry.Config{URL: up.Registry.URL})
+	if err != nil {
+		return up, err
+	}
+	s.clients = append(s.clients, reg)
+	q, err := queen.New(queen.Config{URL: up.Queen.URL, SpawnedBy: worker.SpawnedBy})
+	if err != nil {
+		return up, err
+	}
+	s.clients = append(s.clients, q)
+	worker.Registry, worker.Queen = reg, q
+	up.Worker, err = s.start(ctx, "worker", worker, 2)
+	up.Model, up.Took = worker.Model, time.Since(s.began)
+	if worker.Serves != nil {
+		up.Model = worker.Serves()
+	}
+	return up, err
+}
+
+func (s *running) heartbeat() time.Duration {
+	if d := s.cfg.Worker.HeartbeatInterval; d != 0 {
+		return d
+	}
+	return registry.HeartbeatInterval
+}
+
+// daemon is the launch of one of rbee's own, which registers itself.
+func (s *running) daemon(name string, port int, flags ...string) launch.Config {
+	w := s.cfg.Worker
+	id := name
+	if port == 0 {
+		// Ten stacks on one machine have ten registries.
+		id = ""
+	}
+	return launch.Config{
+		ID: id, Type: name, Engine: name, Private: true,
+		Program: launch.Own(name, append([]string{"--listen={host}:{port}"}, flags...)...),
+		Port:    port, Ports: ports.Config{Range: OwnPorts, Dir: w.Ports.Dir},
+		Restart: w.Restart, Limits: w.Limits, LogDir: w.LogDir, RuntimeDir: w.RuntimeDir,
+		Hurry: w.Hurry,
+	}
+}
+
+// start launches a part and waits until it is ready and registered with as many as
+// it is to be.
+func (s *running) start(ctx context.Context, name string, cfg launch.Config, registrations int) (launch.Event, error) {
+	// A part does not end with ctx but in its turn; see down.
+	inner, stop := context.WithCancel(context.WithoutCancel(ctx))
+	p := &part{name: name, stop: stop, ready: make(chan launch.Event, 1), done: make(chan struct{})}
+	var ready launch.Event
+	with := map[string]bool{}
+	cfg.Guard, cfg.Log = s.guard, s.cfg.Log
+	cfg.OnEvent = func(e launch.Event) {
+		s.tell(e)
+		switch e.Event {
+		case launch.Ready:
+			ready = e
+		case launch.Registered:
+			with[e.With] = true
+		}
+		if ready.Event != "" && len(with) >= registrations {
+			select {
+			case p.ready <- ready:
+			default: // said already
+			}
+		}
+	}
+	if s.cfg.OnLine != nil {
+		cfg.OnLine = func(l supervisor.Line) { s.cfg.OnLine(name, l) }
+	}
+	s.parts = append(s.parts, p)
+	go func() {
+		p.err = launch.Run(inner, cfg)
+		close(p.done)
+	}()
+	select {
+	case e := <-p.ready:
+		return e, nil
+	case <-p.done:
+		return launch.Event{}, p.gone()
+	case <-ctx.Done():
+		return launch.Event{}, context.Cause(ctx)
+	}
+}
+
+func (s *running) tell(e launch.Event) {
+	if s.cfg.OnEvent != nil {
+		s.events.Lock()
+		defer s.events.Unlock()
+		s.cfg.OnEvent(e)
+	}
+}
+
+// down ends the parts, the last first: a worker can still unregister with a queen
+// and a registry that live.
+func (s *running) down() {
+	for i := len(s.parts) - 1; i >= 0; i-- {
+		s.parts[i].stop()
+		<-s.parts[i].done
+	}
+	for _, c := range s.clients {
+		c.Close()
+	}
+}
