@@ -44,7 +44,6 @@ var _ registry.Registrar = (*Client)(nil)
 // New makes a client; it does not connect yet. It fails on a URL that can be no
 // queen's. The caller calls Close.
 func New(cfg Config) (*Client, error) {
-	cfg.URL = strings.TrimSuffix(cfg.URL, "/")
 	if cfg.URL != "" {
 		u, err := url.Parse(cfg.URL)
 		if err != nil {
@@ -53,6 +52,7 @@ func New(cfg Config) (*Client, error) {
 		if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 			return nil, fmt.Errorf("use the queen %q: a URL like %s is wanted", cfg.URL, DefaultURL)
 		}
+		cfg.URL = strings.TrimSuffix(cfg.URL, "/")
 	}
 	if cfg.Find == nil {
 		cfg.Find = Default

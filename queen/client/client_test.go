@@ -1,0 +1,178 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rbee-launch/rbee-launch/queen"
+	"github.com/rbee-launch/rbee-launch/queen/client"
+	"github.com/rbee-launch/rbee-launch/registry"
+	"github.com/rbee-launch/rbee-launch/registry/server"
+)
+
+const old, young = "01K0000000000000000000000A", "01K0000000000000000000000B"
+
+// startQueen serves the real API; nothing here needs her loops.
+func startQueen(t *testing.T) string {
+	t.Helper()
+	return serve(t, queen.New(queen.Config{}).Handler())
+}
+
+func serve(t *testing.T, h http.Handler) string {
+	t.Helper()
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.Close)
+	return srv.URL
+}
+
+func newClient(t *testing.T, cfg client.Config) *client.Client {
+	t.Helper()
+	c, err := client.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+func aWorker(instance string) registry.Component {
+	return registry.Component{
+		Kind: registry.Worker, ID: "worker/1 ?", InstanceID: instance, Hostname: "localhost", Port: 1,
+		WorkerType: "llm", Model: "tiny", Metadata: map[string]any{"a": "b"},
+	}
+}
+
+func TestALifeFromRegistrationToEnd(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, client.Config{URL: startQueen(t) + "/", SpawnedBy: "gui"})
+	w := aWorker(old)
+	if err := c.Heartbeat(t.Context(), w); !errors.Is(err, registry.ErrUnknown) {
+		t.Errorf("a beat before registering: %v", err)
+	}
+	if beat, err := c.Register(t.Context(), w); err != nil || beat != 30*time.Second {
+		t.Errorf("registered: beat every %v, %v", beat, err)
+	}
+	if err := c.Heartbeat(t.Context(), w); err != nil {
+		t.Error(err)
+	}
+	list, err := c.Workers(t.Context())
+	if err != nil || len(list) != 1 {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	if got := list[0]; got.WorkerID != w.ID || got.InstanceID != old || got.Status != registry.Online ||
+		got.SpawnedBy != "gui" || got.Model != "tiny" || got.Metadata["a"] != "b" {
+		t.Errorf("listed is %+v", got)
+	}
+	if _, err := c.Register(t.Context(), aWorker(young)); err != nil {
+		t.Error(err)
+	}
+	for what, err := range map[string]error{
+		"beat":         c.Heartbeat(t.Context(), w),
+		"goodbye":      c.Unregister(t.Context(), w),
+		"registration": second(c.Register(t.Context(), w)),
+	} {
+		if !errors.Is(err, registry.ErrSuperseded) {
+			t.Errorf("the old instance's %s: %v", what, err)
+		}
+	}
+	if err := c.Unregister(t.Context(), aWorker(young)); err != nil {
+		t.Error(err)
+	}
+	if err := c.Unregister(t.Context(), aWorker(young)); !errors.Is(err, registry.ErrUnknown) {
+		t.Errorf("a second goodbye: %v", err)
+	}
+}
+
+func second(_ time.Duration, err error) error { return err }
+
+func TestErrorsTellWhatHappened(t *testing.T) {
+	t.Parallel()
+	var refused *registry.Refusal
+	c := newClient(t, client.Config{URL: startQueen(t)})
+	bad := aWorker(old)
+	bad.Port = 0
+	if _, err := c.Register(t.Context(), bad); !errors.As(err, &refused) || refused.Field != "port" || refused.Status != 422 {
+		t.Errorf("port 0: %v", err)
+	}
+	stranger := newClient(t, client.Config{URL: serve(t, http.NotFoundHandler())})
+	if err := stranger.Heartbeat(t.Context(), bad); !errors.As(err, &refused) || refused.Status != 404 || errors.Is(err, registry.ErrUnknown) {
+		t.Errorf("a stranger's 404: %v", err)
+	}
+	page := newClient(t, client.Config{URL: serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "<html>")
+	}))})
+	if _, err := page.Register(t.Context(), aWorker(old)); err == nil {
+		t.Error("a web page with status 200 is taken for the queen")
+	}
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	nobody := newClient(t, client.Config{URL: gone.URL})
+	if err := nobody.Heartbeat(t.Context(), bad); !errors.Is(err, registry.ErrUnreachable) {
+		t.Errorf("a closed port: %v", err)
+	}
+}
+
+func TestAQueenThatHangsIsUnreachable(t *testing.T) {
+	t.Parallel()
+	ln, err := net.Listen("tcp", "127.0.0.1:0") // accepts nothing, answers nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	c := newClient(t, client.Config{URL: "http://" + ln.Addr().String(), Timeout: 10 * time.Millisecond})
+	if err := c.Heartbeat(t.Context(), aWorker(old)); !errors.Is(err, registry.ErrUnreachable) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestTheQueenIsSoughtAtEveryAttempt(t *testing.T) {
+	t.Parallel()
+	at, failure := "", errors.New("not yet")
+	c := newClient(t, client.Config{Find: func(context.Context) (string, error) { return at, failure }})
+	if err := c.Heartbeat(t.Context(), aWorker(old)); !errors.Is(err, failure) {
+		t.Errorf("while there is none: %v", err)
+	}
+	at, failure = startQueen(t), nil
+	if _, err := c.Register(t.Context(), aWorker(old)); err != nil {
+		t.Error(err)
+	}
+	at = startQueen(t) // she moved
+	if err := c.Heartbeat(t.Context(), aWorker(old)); !errors.Is(err, registry.ErrUnknown) {
+		t.Errorf("at her new place: %v", err)
+	}
+}
+
+func TestThroughTheRegistryElseTheDefault(t *testing.T) {
+	t.Parallel()
+	reg, err := registry.NewClient(registry.Config{URL: serve(t, server.New(server.Config{}).Handler())})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(reg.Close)
+	find := client.Through(reg)
+	if got, err := find(t.Context()); err != nil || got != client.DefaultURL {
+		t.Errorf("without a queen: %q, %v", got, err)
+	}
+	if _, err := reg.Register(t.Context(), registry.Component{Kind: registry.Queen, ID: "queen", Hostname: "::1", Port: 7}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := find(t.Context()); err != nil || got != "http://[::1]:7" {
+		t.Errorf("with a queen: %q, %v", got, err)
+	}
+}
+
+func TestNewRefusesWhatIsNoURL(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{"box1:7833", "ftp://box1", "http://", "http://a b"} {
+		if c, err := client.New(client.Config{URL: url}); err == nil || !strings.HasPrefix(err.Error(), "use ") {
+			t.Errorf("%q: %v, %v", url, c, err)
+		}
+	}
+}

@@ -1,0 +1,49 @@
+package queen
+
+import (
+	"cmp"
+	"log/slog"
+	"time"
+
+	"github.com/rbee-launch/rbee-launch/internal/httpd"
+	"github.com/rbee-launch/rbee-launch/registry"
+)
+
+// Config is a queen's configuration. The zero value knows no registry: only what
+// registers with her directly.
+type Config struct {
+	ID                string        // her component_id; "queen" when empty
+	Advertise         string        // the host under which others reach her; "localhost" when empty
+	RegistryURL       string        // "" is none
+	Token             string        // what a registry on another machine wants to see
+	HeartbeatInterval time.Duration // hers, to the registry; registry.HeartbeatInterval when zero
+	PollInterval      time.Duration // between looks at the registry; 1 s when zero
+
+	OfflineAfter time.Duration // a worker silent for so long is offline; 90 s when zero
+	ForgetAfter  time.Duration // one offline for so long, and not in the registry, is forgotten; 10 min when zero
+	MaxWorkers   int           // 10,000 when zero; registrations of more are refused with 503
+
+	FetchTimeout time.Duration // for one answer of /capabilities; 5 s when zero
+	FetchRetry   time.Duration // until one that did not answer is asked again; 30 s when zero
+	FetchAtOnce  int           // how many are asked at the same time; 8 when zero
+
+	Access httpd.Access
+	Log    *slog.Logger // silent when nil
+}
+
+func (c Config) withDefaults() Config {
+	c.ID = cmp.Or(c.ID, "queen")
+	c.Advertise = cmp.Or(c.Advertise, "localhost")
+	c.HeartbeatInterval = cmp.Or(c.HeartbeatInterval, registry.HeartbeatInterval)
+	c.PollInterval = cmp.Or(c.PollInterval, time.Second)
+	c.OfflineAfter = cmp.Or(c.OfflineAfter, 90*time.Second)
+	c.ForgetAfter = cmp.Or(c.ForgetAfter, 10*time.Minute)
+	c.MaxWorkers = cmp.Or(c.MaxWorkers, 10_000)
+	c.FetchTimeout = cmp.Or(c.FetchTimeout, 5*time.Second)
+	c.FetchRetry = cmp.Or(c.FetchRetry, 30*time.Second)
+	c.FetchAtOnce = cmp.Or(c.FetchAtOnce, 8)
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}

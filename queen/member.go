@@ -1,0 +1,150 @@
+package queen
+
+import (
+	"strings"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/rbee-launch/rbee-launch/registry"
+)
+
+// member is what is known of one life of a worker or hive. It is a value: what
+// changes it returns another.
+type member struct {
+	registry.Component
+	spawnedBy    string
+	given        map[string]any // capabilities, as the spawner sent them
+	own          map[string]any // capabilities, as the member itself told
+	ask          inquiry
+	registeredAt time.Time
+	known        time.Time // since when this life is known here, or known again
+
+	direct bool      // it registered or beat here
+	beat   time.Time // its last heartbeat here; zero is none
+
+	listed   registry.Status // what the registry's last list says; "" when it is not on it
+	listedAt time.Time       // since when the list says that
+	sighted  time.Time       // when the list said last that it is online, if it no longer does
+	left     bool            // it was on this registry's list and is no more
+}
+
+// inquiry is how far we are with asking a member for its capabilities.
+type inquiry struct {
+	running bool
+	settled bool      // it answered, or has none to tell
+	tried   time.Time // when it did not answer; zero: not asked yet
+}
+
+// key names a member; workers and hives may share ids.
+type key struct {
+	kind registry.Kind
+	id   string
+}
+
+func keyOf(c registry.Component) key { return key{c.Kind, c.ID} }
+
+// clock is what silence is judged by.
+type clock struct {
+	now     time.Time
+	looked  time.Time // when the registry last confirmed its list
+	woke    time.Time // when we last woke from being stopped ourselves; silence counts from there
+	offline time.Duration
+	forget  time.Duration
+}
+
+// status: registered when known, online from the first sign of life on, offline
+// after a silence, or when the registry says so and no later beat denies it.
+func (m member) status(c clock) registry.Status {
+	switch {
+	case m.listed == registry.Offline && !m.beat.After(m.listedAt):
+		return registry.Offline
+	case c.now.Sub(m.since(c)) >= c.offline:
+		return registry.Offline
+	case m.lastSign(c).IsZero():
+		return registry.Registered
+	default:
+		return registry.Online
+	}
+}
+
+// lastSign is when the member was last known to live; zero is never.
+func (m member) lastSign(c clock) time.Time {
+	if m.listed == registry.Online {
+		return latest(m.beat, m.sighted, c.looked)
+	}
+	return latest(m.beat, m.sighted)
+}
+
+// since is when the present silence began.
+func (m member) since(c clock) time.Time { return latest(m.lastSign(c), m.known, c.woke) }
+
+// gone reports whether to forget the member: it left the registry and does not
+// beat here either, or has been offline for long and is on no list.
+func (m member) gone(c clock) bool {
+	if m.left && (m.beat.IsZero() || c.now.Sub(latest(m.beat, c.woke)) >= c.offline) {
+		return true
+	}
+	return m.listed == "" && c.now.Sub(m.since(c)) >= c.offline+c.forget
+}
+
+// wantsAsking reports whether it is time to ask for the member's capabilities.
+func (m member) wantsAsking(c clock, retry time.Duration) bool {
+	if m.ask.running || m.ask.settled || m.status(c) == registry.Offline {
+		return false
+	}
+	return m.ask.tried.IsZero() || c.now.Sub(m.ask.tried) >= retry
+}
+
+// capabilities are the member's own word, else its spawner's.
+func (m member) capabilities() (caps map[string]any, from string) {
+	if m.own != nil {
+		return m.own, string(m.Kind)
+	}
+	if m.given != nil {
+		return m.given, "spawner"
+	}
+	if caps, told := m.Metadata["capabilities"].(map[string]any); told {
+		return caps, "spawner"
+	}
+	return nil, ""
+}
+
+// sameLife reports whether a and b, which have one id, are the same run of the
+// program. Where an instance is not named the address tells.
+func sameLife(a, b registry.Component) bool {
+	if a.InstanceID != "" && b.InstanceID != "" {
+		return a.InstanceID == b.InstanceID
+	}
+	return sameAddress(a, b)
+}
+
+// sameAddress takes localhost, 127.0.0.1 and ::1 for one host, as those do who
+// register one worker in two places.
+func sameAddress(a, b registry.Component) bool {
+	sameHost := strings.EqualFold(a.Hostname, b.Hostname) || isLoopback(a.Hostname) && isLoopback(b.Hostname)
+	return sameHost && a.Port == b.Port
+}
+
+// older reports whether instance a was made before b. ULIDs sort by the time
+// they were made; of other names only their difference is known.
+func older(a, b string) bool {
+	x, errX := ulid.ParseStrict(a)
+	y, errY := ulid.ParseStrict(b)
+	return errX == nil && errY == nil && x.Compare(y) < 0
+}
+
+// stalled reports whether we were ourselves stopped or starved between two looks
+// at the table: then heartbeats may be lost, and silence says nothing.
+func stalled(last, now time.Time, offline time.Duration) bool {
+	return !last.IsZero() && now.Sub(last) > offline/2
+}
+
+func latest(times ...time.Time) (last time.Time) {
+	for _, t := range times {
+		if t.After(last) {
+			last = t
+		}
+	}
+	return last
+}

@@ -1,0 +1,101 @@
+package queen
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/rbee-launch/rbee-launch/internal/httpd"
+	"github.com/rbee-launch/rbee-launch/registry"
+)
+
+// Queen is one life of a queen. Make her with New; Run her once.
+type Queen struct {
+	cfg       Config
+	log       *slog.Logger
+	table     *table
+	hurried   chan struct{} // there is someone new to ask for capabilities
+	following atomic.Value  // a string: how the registry is
+}
+
+// New makes a queen that knows nobody. She discovers, asks and forgets once Run
+// is called.
+func New(cfg Config) *Queen {
+	cfg = cfg.withDefaults()
+	q := &Queen{cfg: cfg, log: cfg.Log, table: newTable(cfg), hurried: make(chan struct{}, 1)}
+	q.following.Store(noRegistry)
+	return q
+}
+
+// Handler is the API, open to every caller: Run puts Config.Access before it.
+func (q *Queen) Handler() http.Handler {
+	return httpd.Routes(q.log, []httpd.Route{
+		{Method: "POST", Path: "/v1/queen/register-worker", Handler: q.registerWorker},
+		{Method: "POST", Path: "/v1/queen/heartbeat", Handler: q.heartbeat},
+		{Method: "DELETE", Path: "/v1/queen/workers/{id}", Handler: q.deleteWorker},
+		{Method: "GET", Path: "/v1/queen/workers", Handler: q.listWorkers},
+		{Method: "GET", Path: "/v1/queen/hives", Handler: q.listHives},
+		{Method: "GET", Path: "/health", Handler: q.health},
+		{Method: "GET", Path: "/capabilities", Handler: q.capabilities},
+	})
+}
+
+// Run serves on ln, registers with the registry and follows it, until ctx ends;
+// then she unregisters, running requests finish, and Run returns nil. It closes
+// ln. A registry that is away is no error; an address that can be no registry's
+// is.
+func (q *Queen) Run(ctx context.Context, ln net.Listener) error {
+	access := q.cfg.Access
+	access.Hosts = append([]string{q.cfg.Advertise}, access.Hosts...) // the name we gave out ourselves
+	g, ctx := errgroup.WithContext(ctx)
+	if q.cfg.RegistryURL != "" {
+		reg, err := registry.NewClient(registry.Config{URL: q.cfg.RegistryURL, Token: q.cfg.Token, Log: q.log})
+		if err != nil {
+			return errors.Join(err, ln.Close())
+		}
+		defer reg.Close()
+		q.following.Store(awayRegistry) // until it answers
+		g.Go(func() error { return q.follow(ctx, reg) })
+		g.Go(func() error { return q.announce(ctx, reg, q.self(ln.Addr())) })
+	}
+	g.Go(func() error { return q.sweeping(ctx) })
+	g.Go(func() error { return q.fetching(ctx) })
+	g.Go(func() error {
+		return httpd.Serve(ctx, ln, access.Wrap(q.Handler()), httpd.ServeOptions{Log: q.log})
+	})
+	return g.Wait()
+}
+
+func (q *Queen) self(addr net.Addr) registry.Component {
+	c := registry.Component{
+		Kind: registry.Queen, ID: q.cfg.ID, InstanceID: ulid.Make().String(), Hostname: q.cfg.Advertise,
+	}
+	if tcp, ok := addr.(*net.TCPAddr); ok {
+		c.Port = tcp.Port
+	}
+	return c
+}
+
+// sweeping forgets who is gone until ctx ends. It looks often enough that a gap
+// between two looks means that we were stopped ourselves.
+func (q *Queen) sweeping(ctx context.Context) error {
+	tick := time.NewTicker(min(time.Second, max(q.cfg.OfflineAfter/20, time.Millisecond)))
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			for _, m := range q.table.sweep(time.Now()) {
+				q.log.Info("gone", "type", m.Kind, "id", m.ID, "instance", m.InstanceID, "left_registry", m.left)
+			}
+		}
+	}
+}
