@@ -20,7 +20,8 @@ type Config struct {
 	// Program says what to start at the port that was leased.
 	Program Program
 	// ID names the launch, and the component it registers. When empty it is
-	// "worker-{Type}-{port}", with "@{Advertise}" where others reach it from elsewhere.
+	// "worker-{Type}-{port}", with "@{Advertise}" where others reach it from elsewhere;
+	// without "worker-" for a private one.
 	ID string
 	// Type and Model are what a worker is and serves; Engine is what runs it.
 	Type, Model, Engine string
@@ -124,7 +125,10 @@ func (c Config) id(port int) string {
 	if c.ID != "" {
 		return c.ID
 	}
-	id := "worker-" + c.Type + "-" + strconv.Itoa(port)
+	id := c.Type + "-" + strconv.Itoa(port)
+	if !c.Private {
+		id = "worker-" + id
+	}
 	if !local(c.Advertise) {
 		id += "@" + c.Advertise
 	}

@@ -40,6 +40,7 @@ type Up struct {
 	Registry, Queen, Worker launch.Event // the Ready event of each
 	Model                   string       // as the worker serves it
 	Took                    time.Duration
+	Guard                   *guard.Guard // for what is to end with the stack
 }
 
 // NotUpError means that a part of the stack did not come up, or did not stay.
@@ -114,7 +115,7 @@ func (p *part) gone() error {
 }
 
 func (s *running) up(ctx context.Context) (Up, error) {
-	var up Up
+	up := Up{Guard: s.guard}
 	var err error
 	if up.Registry, err = s.start(ctx, "rbee-registry", s.daemon("rbee-registry", s.cfg.RegistryPort), 0); err != nil {
 		return up, err

@@ -168,7 +168,8 @@ type Command struct {
 	Args           []string       // argv, the program's own name first; Path alone when empty
 	Env            []string       // the whole environment
 	Dir            string         // the program's own when empty
-	Stdout, Stderr *os.File       // /dev/null when nil; still the caller's to close
+	Stdin          *os.File       // /dev/null when nil, as are the others; all stay the caller's to close
+	Stdout, Stderr *os.File
 	Stop           syscall.Signal // SIGTERM when zero: used when the program dies
 	Grace          time.Duration  // between that and SIGKILL; at most 2 s are given then
 }
@@ -180,11 +181,7 @@ func (g *Guard) Spawn(ctx context.Context, cmd Command) (*Child, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if null := req.files[0]; null != cmd.Stdout {
-			_ = null.Close()
-		}
-	}()
+	defer req.null.Close()
 	c := &Child{
 		g: g, spawned: make(chan report, 1),
 		exited: make(chan struct{}), gone: make(chan struct{}),
@@ -216,7 +213,7 @@ func (cmd Command) request() (request, error) {
 	req := request{
 		Op: opSpawn, Path: cmd.Path, Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir,
 		Signal: int(cmd.Stop), GraceMS: cmd.Grace.Milliseconds(),
-		files: []*os.File{cmd.Stdout, cmd.Stderr},
+		files: []*os.File{cmd.Stdin, cmd.Stdout, cmd.Stderr},
 	}
 	if len(req.Args) == 0 {
 		req.Args = []string{cmd.Path}
@@ -233,15 +230,12 @@ func (cmd Command) request() (request, error) {
 	if req.Path, err = filepath.Abs(cmd.Path); err != nil {
 		return req, fmt.Errorf("start %s: %w", cmd.Path, err)
 	}
-	if cmd.Stdout == nil || cmd.Stderr == nil {
-		null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
-		if err != nil {
-			return req, fmt.Errorf("start %s: %w", cmd.Path, err)
-		}
-		for i, f := range req.files {
-			if f == nil {
-				req.files[i] = null
-			}
+	if req.null, err = os.OpenFile(os.DevNull, os.O_RDWR, 0); err != nil {
+		return req, fmt.Errorf("start %s: %w", cmd.Path, err)
+	}
+	for i, f := range req.files {
+		if f == nil {
+			req.files[i] = req.null
 		}
 	}
 	return req, nil

@@ -164,16 +164,9 @@ func (m *minder) spawn(req request) {
 }
 
 func (m *minder) forkExec(req request) (int, error) {
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err != nil {
-		return 0, err
-	}
-	defer null.Close()
-	files := []uintptr{null.Fd(), null.Fd(), null.Fd()}
+	files := make([]uintptr, len(req.files))
 	for i, f := range req.files {
-		if i+1 < len(files) {
-			files[i+1] = f.Fd()
-		}
+		files[i] = f.Fd()
 	}
 	return syscall.ForkExec(req.Path, req.Args, &syscall.ProcAttr{
 		Dir: req.Dir, Env: append(req.Env, mark(req.Child)), Files: files, Sys: childAttr(),

@@ -32,7 +32,8 @@ type request struct {
 	Signal  int      `json:"signal,omitempty"` // opSpawn: the signal to stop it with
 	GraceMS int64    `json:"grace_ms,omitempty"`
 
-	files []*os.File
+	files []*os.File // stdin, stdout, stderr
+	null  *os.File   // stands for those that are not given
 }
 
 type news string
