@@ -51,7 +51,8 @@ func (h Holder) who() string {
 
 // Leases lists the ports of the range, low to high, that a launcher has leased or
 // that a program has a socket on. It changes nothing and disturbs no lease. A
-// socket that is bound without listening shows only if it is leased.
+// socket that is bound without listening shows only if it is leased, and a lease
+// only if its launcher is a process that this one can see.
 func Leases(ctx context.Context, cfg Config) ([]Holder, error) {
 	cfg.Avoid = []int{} // not handed out is no reason not to be shown
 	r, all, err := cfg.candidates()
