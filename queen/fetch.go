@@ -27,7 +27,7 @@ var errNone = errors.New("it has no /capabilities")
 // registers (see hurry), and every now and then those that did not answer.
 func (q *Queen) fetching(ctx context.Context) error {
 	ask := q.asker()
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(min(time.Second, max(q.cfg.FetchRetry, time.Millisecond)))
 	defer tick.Stop()
 	var g errgroup.Group
 	g.SetLimit(q.cfg.FetchAtOnce)

@@ -89,8 +89,6 @@ func await(t *testing.T, c *client.Client, what string, wanted func([]client.Wor
 	}
 }
 
-func empty(list []client.Worker) bool { return len(list) == 0 }
-
 // modelServer is a worker's HTTP side, with the given answer to /capabilities.
 func modelServer(t *testing.T, capabilities http.HandlerFunc) registry.Component {
 	t.Helper()

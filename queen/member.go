@@ -82,7 +82,7 @@ func (m member) since(c clock) time.Time { return latest(m.lastSign(c), m.known,
 // gone reports whether to forget the member: it left the registry and does not
 // beat here either, or has been offline for long and is on no list.
 func (m member) gone(c clock) bool {
-	if m.left && (m.beat.IsZero() || c.now.Sub(latest(m.beat, c.woke)) >= c.offline) {
+	if m.left && c.now.Sub(latest(m.beat, c.woke)) >= c.offline {
 		return true
 	}
 	return m.listed == "" && c.now.Sub(m.since(c)) >= c.offline+c.forget

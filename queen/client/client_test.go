@@ -111,6 +111,10 @@ func TestErrorsTellWhatHappened(t *testing.T) {
 	if _, err := page.Register(t.Context(), aWorker(old)); err == nil {
 		t.Error("a web page with status 200 is taken for the queen")
 	}
+	moved := newClient(t, client.Config{URL: serve(t, http.RedirectHandler(startQueen(t), http.StatusTemporaryRedirect))})
+	if err := moved.Heartbeat(t.Context(), bad); !errors.Is(err, registry.ErrUnreachable) {
+		t.Errorf("a redirect: %v", err)
+	}
 	gone := httptest.NewServer(nil)
 	gone.Close()
 	nobody := newClient(t, client.Config{URL: gone.URL})
