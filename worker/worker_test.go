@@ -111,7 +111,7 @@ func TestACrashEndsRunAndAbortsItsRequest(t *testing.T) {
 
 func TestACrashCutsStreamsWithoutAWord(t *testing.T) {
 	t.Parallel()
-	r := startReady(t, worker.Config{Model: "tiny", TokensPerSecond: 0.001, Faults: worker.Faults{CrashOn: 2}})
+	r := startReady(t, worker.Config{Model: "tiny", TokensPerSecond: 0.001, Drain: time.Hour, Faults: worker.Faults{CrashOn: 2}})
 	resp := openStream(t, r)
 	defer resp.Body.Close()
 	if other, err := http.Post(r.url+"/v1/embeddings", "application/json", strings.NewReader(`{}`)); err == nil {
