@@ -210,3 +210,9 @@ func Version() string {
 	}
 	return version
 }
+
+// HasCode reports whether an exit code was given to err already.
+func HasCode(err error) bool {
+	var coded *codedError
+	return errors.As(err, &coded)
+}

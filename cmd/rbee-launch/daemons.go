@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+
+	"github.com/rbee-launch/rbee-launch/internal/cli"
+	"github.com/rbee-launch/rbee-launch/internal/program"
+	"github.com/rbee-launch/rbee-launch/launch"
+	"github.com/rbee-launch/rbee-launch/ports"
+	queen "github.com/rbee-launch/rbee-launch/queen/client"
+	"github.com/rbee-launch/rbee-launch/registry"
+)
+
+// daemonFlags are those of one of rbee's own daemons, which keeps its usual port and
+// registers itself.
+type daemonFlags struct {
+	Extra []string `arg:"" optional:"" help:"Flags for the daemon itself, after '--'." placeholder:"FLAG"`
+	lifeFlags
+	outputFlags
+}
+
+type registryCmd struct {
+	Listen string `help:"Where it is to listen (default: ${default})." default:"0.0.0.0:7830" placeholder:"HOST:PORT"`
+	daemonFlags
+}
+
+// Run launches the registry, unless one runs there already.
+func (c *registryCmd) Run(call *cli.Call) error {
+	return c.launch(call, program.RegistryName, c.Listen, isRegistry)
+}
+
+type queenCmd struct {
+	Listen      string `help:"Where it is to listen (default: ${default})." default:"0.0.0.0:7833" placeholder:"HOST:PORT"`
+	RegistryURL string `name:"registry-url" help:"The registry; empty for none (default: ${default})." default:"${registry}" placeholder:"URL"`
+	daemonFlags
+}
+
+// Run launches the queen, unless one runs there already.
+func (c *queenCmd) Run(call *cli.Call) error {
+	c.Extra = append([]string{"--registry-url=" + c.RegistryURL}, c.Extra...)
+	return c.launch(call, program.QueenName, c.Listen, isQueen)
+}
+
+func (f daemonFlags) launch(call *cli.Call, name, listen string, runs func(context.Context, string) bool) error {
+	host, portText, err := net.SplitHostPort(listen)
+	if err != nil {
+		return cli.WithCode(cli.CodeUsage, fmt.Errorf("--listen: %w", err))
+	}
+	port, err := strconv.Atoi(portText)
+	if err != nil || port < 1 || port > 65535 {
+		return cli.WithCode(cli.CodeUsage, fmt.Errorf("--listen: %q is no port: 1-65535 are", portText))
+	}
+	cfg, err := f.config(call, launch.Config{ID: name, Type: name, Engine: name, Private: true, Host: host, Port: port})
+	if err != nil {
+		return err
+	}
+	cfg.Program = launch.Own(name, append([]string{"--listen={host}:{port}"}, f.Extra...)...)
+	err = foreground(call, f.outputFlags, cfg)
+	var taken *ports.TakenError
+	var inUse *launch.InUseError
+	if url := (launch.Target{Host: host, Port: port}).URL(); (errors.As(err, &taken) || errors.As(err, &inUse)) && runs(call.Context, url) {
+		_, err = fmt.Fprintf(call.Stdout, "%s runs already: %s%s\n", name, url, holder(call.Context, port))
+	}
+	return err
+}
+
+// holder names the process that listens on a port: " (pid 42)".
+func holder(ctx context.Context, port int) string {
+	who, err := ports.Leases(ctx, ports.Config{Range: ports.Range{First: port, Last: port}})
+	if err != nil || len(who) == 0 || who[0].Listener.PID == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (pid %d)", who[0].Listener.PID)
+}
+
+// isRegistry reports whether a registry answers at the URL.
+func isRegistry(ctx context.Context, url string) bool {
+	c, err := registry.NewClient(registry.Config{URL: url})
+	if err != nil {
+		return false
+	}
+	defer c.Close()
+	answer, err := c.Components(ctx)
+	return err == nil && answer.Value.Epoch != ""
+}
+
+// isQueen reports whether a queen answers at the URL.
+func isQueen(ctx context.Context, url string) bool {
+	c, err := queen.New(queen.Config{URL: url})
+	if err != nil {
+		return false
+	}
+	defer c.Close()
+	_, err = c.Workers(ctx)
+	return err == nil
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os/exec"
+	"strings"
+	"syscall"
+
+	"github.com/rbee-launch/rbee-launch/engines"
+	"github.com/rbee-launch/rbee-launch/internal/cli"
+	"github.com/rbee-launch/rbee-launch/launch"
+	"github.com/rbee-launch/rbee-launch/launch/stack"
+	"github.com/rbee-launch/rbee-launch/ports"
+	"github.com/rbee-launch/rbee-launch/supervisor"
+)
+
+// explain gives a failed launch its exit code, the child's last words and a hint. An
+// error that has a code already is a usage error, or explained where it arose.
+func explain(err error) error {
+	code, hint := diagnose(err)
+	if last := launch.LastLines(err); len(last) > 0 {
+		err = fmt.Errorf("%w\nits last lines:\n  %s", err, strings.Join(last, "\n  "))
+	}
+	if hint != "" {
+		err = cli.WithHint(err, "%s", hint)
+	}
+	if code != 0 && !cli.HasCode(err) {
+		err = cli.WithCode(code, err)
+	}
+	return err
+}
+
+// diagnose is the table of what can go wrong with a launch. Code 0 leaves it open.
+func diagnose(err error) (code int, hint string) {
+	var (
+		exit      *supervisor.ExitError
+		late      *supervisor.NotReadyError
+		taken     *supervisor.PortTakenError
+		survivor  *supervisor.SurvivorError
+		port      *ports.TakenError
+		exhausted *ports.ExhaustedError
+		inUse     *launch.InUseError
+		missing   *engines.NotInstalledError
+		unknown   *engines.UnknownError
+		model     *engines.ModelError
+		notUp     *stack.NotUpError
+	)
+	switch {
+	case errors.As(err, &exit):
+		return diagnoseExit(exit)
+	case errors.As(err, &late) && late.Stalled:
+		return cli.CodeLaunchFailed, "--stall-timeout gives it more time; the --health flags of 'exec' say what ready means"
+	case errors.As(err, &late):
+		return cli.CodeLaunchFailed, "--start-timeout gives it more time"
+	case errors.As(err, &taken):
+		return cli.CodeLaunchFailed, "--port and --ports choose others; 'rbee-launch ports' shows who holds what"
+	case errors.As(err, &survivor):
+		return cli.CodeLaunchFailed, fmt.Sprintf("see what pid %d waits for: cat /proc/%[1]d/stack", survivor.PID)
+	case errors.As(err, &port), errors.As(err, &exhausted):
+		return cli.CodeLaunchFailed, "--port and --ports choose others; 'rbee-launch ports' shows who holds what"
+	case errors.As(err, &inUse):
+		return cli.CodeLaunchFailed, "--id gives this one another; 'rbee-launch ps' shows what is launched"
+	case errors.As(err, &missing):
+		return cli.CodeNotFound, "'rbee-launch engines' shows what is installed"
+	case errors.As(err, &unknown):
+		return cli.CodeUsage, "'rbee-launch engines' shows what there is"
+	case errors.As(err, &model):
+		return cli.CodeLaunchFailed, model.Hint
+	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
+		return cli.CodeNotFound, "give the program's path, or put it on PATH"
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ENOEXEC):
+		return cli.CodeNotExecutable, "is it a program, and may you run it? chmod +x FILE makes it one"
+	case errors.As(err, &notUp):
+		return cli.CodeLaunchFailed, ""
+	default:
+		return 0, ""
+	}
+}
+
+func diagnoseExit(e *supervisor.ExitError) (code int, hint string) {
+	code = e.Exit.ShellCode()
+	if !e.Early {
+		return code, ""
+	}
+	if code == 0 {
+		return cli.CodeLaunchFailed, "if it goes to the background by itself, tell it not to (nginx: -g 'daemon off;')"
+	}
+	return code, ""
+}

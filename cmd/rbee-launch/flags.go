@@ -1,0 +1,147 @@
+package main
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/rbee-launch/rbee-launch/internal/cli"
+	"github.com/rbee-launch/rbee-launch/launch"
+	"github.com/rbee-launch/rbee-launch/ports"
+	queen "github.com/rbee-launch/rbee-launch/queen/client"
+	"github.com/rbee-launch/rbee-launch/registry"
+	"github.com/rbee-launch/rbee-launch/supervisor"
+)
+
+// placeFlags say where a child is.
+type placeFlags struct {
+	Port      int         `help:"The one port to have (default: a free one of --ports)." placeholder:"N" group:"where"`
+	Ports     ports.Range `help:"The range to take a free port from." default:"${ports}" placeholder:"FIRST-LAST" group:"where"`
+	Host      string      `help:"The literal address it is to bind (default: 127.0.0.1, or 0.0.0.0 with --advertise)." placeholder:"ADDRESS" group:"where"`
+	Advertise string      `help:"The host under which others reach it." default:"localhost" placeholder:"HOST" group:"where"`
+}
+
+// knownFlags say where it registers.
+type knownFlags struct {
+	RegistryURL       string        `name:"registry-url" help:"The registry; empty for none (default: ${default})." default:"${registry}" placeholder:"URL" group:"known"`
+	QueenURL          *string       `name:"queen-url" help:"The queen; empty for none (default: the one the registry knows, else ${queen})." placeholder:"URL" group:"known"`
+	SpawnedBy         string        `help:"Whom to name as its parent." default:"rbee-launch" placeholder:"NAME" group:"known"`
+	HeartbeatInterval time.Duration `help:"Between heartbeats to the registry; the queen gets half as many." default:"15s" group:"known"`
+	TokenFile         string        `help:"The token for a registry and a queen on other machines." placeholder:"FILE" group:"known"`
+}
+
+// lifeFlags say how it is kept.
+type lifeFlags struct {
+	Restart       string        `help:"When to start it again: ${enum}." enum:"never,on-failure,always" default:"on-failure" group:"life"`
+	Grace         time.Duration `help:"Between the stop signal and SIGKILL (default: the engine's, else 10s)." group:"life"`
+	StallTimeout  time.Duration `help:"Give a start up that shows no sign of life for so long." default:"2m" group:"life"`
+	StartTimeout  time.Duration `help:"Give a start up that takes longer, whatever it shows; 0 never does." default:"1h" group:"life"`
+	ProbeInterval time.Duration `help:"Between health checks of a ready child (default: the engine's, else 5s)." group:"life"`
+	ProbeTimeout  time.Duration `help:"How long a health check may take (default: the engine's, else 2s)." group:"life"`
+	ProbeFailures int           `help:"So many failed health checks in a row make it unhealthy (default: the engine's, else 3)." placeholder:"N" group:"life"`
+	AnyOwner      bool          `help:"Take an answer from its port even if the listener is not its own (a container engine's)." group:"life"`
+}
+
+// outputFlags say what is shown.
+type outputFlags struct {
+	JSON     bool   `help:"Print events as JSON, one object per line." group:"output"`
+	Quiet    bool   `short:"q" help:"Show neither progress nor the child's output." group:"output"`
+	LogLevel string `help:"What the launcher says of its own doings, on stderr: ${enum}." enum:"debug,info,warn,error" default:"warn" group:"output"`
+}
+
+func (f outputFlags) logger(call *cli.Call) *slog.Logger {
+	return cli.LogFlags{LogLevel: f.LogLevel, LogFormat: "text"}.Logger(call.Stderr)
+}
+
+// config makes the part of a launch that every child has in common.
+func (f lifeFlags) config(call *cli.Call, cfg launch.Config) (launch.Config, error) {
+	runtimeDir, err := cli.RuntimeDir()
+	if err != nil {
+		return cfg, err
+	}
+	stateDir, err := cli.StateDir()
+	if err != nil {
+		return cfg, err
+	}
+	cfg.RuntimeDir, cfg.LogDir = runtimeDir, filepath.Join(stateDir, "logs")
+	cfg.Restart = supervisor.Restart{When: supervisor.When(f.Restart)}
+	cfg.Limits = launch.Limits{
+		Stall: f.StallTimeout, Start: f.StartTimeout, Grace: f.Grace, AnyOwner: f.AnyOwner,
+		ProbePeriod: f.ProbeInterval, ProbeTimeout: f.ProbeTimeout, ProbeFailures: f.ProbeFailures,
+	}
+	cfg.Hurry = call.Hurry
+	return cfg, nil
+}
+
+func (f placeFlags) config(cfg launch.Config) launch.Config {
+	cfg.Port, cfg.Ports.Range, cfg.Host, cfg.Advertise = f.Port, f.Ports, f.Host, f.Advertise
+	return cfg
+}
+
+// config opens the clients of the registry and the queen; the caller calls closer.
+func (f knownFlags) config(cfg launch.Config) (_ launch.Config, closer func(), err error) {
+	cfg.SpawnedBy, cfg.HeartbeatInterval = f.SpawnedBy, f.HeartbeatInterval
+	closer = func() {}
+	token, err := f.token()
+	if err != nil {
+		return cfg, closer, err
+	}
+	if f.RegistryURL != "" {
+		cfg.Registry, err = registry.NewClient(registry.Config{URL: f.RegistryURL, Token: token})
+		if err != nil {
+			return cfg, closer, cli.WithCode(cli.CodeUsage, err)
+		}
+		closer = cfg.Registry.Close
+	}
+	if f.QueenURL != nil && *f.QueenURL == "" {
+		return cfg, closer, nil
+	}
+	q := queen.Config{SpawnedBy: f.SpawnedBy, Token: token}
+	switch {
+	case f.QueenURL != nil:
+		q.URL = *f.QueenURL
+	case cfg.Registry != nil:
+		q.Find = queen.Through(cfg.Registry)
+	}
+	cfg.Queen, err = queen.New(q)
+	if err != nil {
+		return cfg, closer, cli.WithCode(cli.CodeUsage, err)
+	}
+	closeRegistry := closer
+	return cfg, func() { cfg.Queen.Close(); closeRegistry() }, nil
+}
+
+func (f knownFlags) token() (string, error) {
+	if f.TokenFile == "" {
+		return "", nil
+	}
+	body, err := os.ReadFile(f.TokenFile)
+	if err != nil {
+		return "", cli.WithCode(cli.CodeUsage, err)
+	}
+	return strings.TrimSpace(string(body)), nil
+}
+
+// foreground launches a child, shows what happens, and stays until it has ended.
+func foreground(call *cli.Call, out outputFlags, cfg launch.Config) error {
+	cfg.Log = out.logger(call)
+	show := newShow(call, out, places(cfg))
+	cfg.OnEvent, cfg.OnLine = show.event, show.line
+	err := launch.Run(call.Context, cfg)
+	show.close()
+	return err
+}
+
+// places is how many registrations a launch waits for.
+func places(cfg launch.Config) int {
+	n := 0
+	if cfg.Registry != nil && !cfg.Private {
+		n++
+	}
+	if cfg.Queen != nil && !cfg.Private {
+		n++
+	}
+	return n
+}

@@ -1,0 +1,63 @@
+// Command rbee-launch starts a server, knows that it is ready, has others find it,
+// keeps it alive and takes it down. See README.md.
+package main
+
+import (
+	"os"
+	"path/filepath"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/rbee-launch/rbee-launch/internal/cli"
+	"github.com/rbee-launch/rbee-launch/internal/program"
+	"github.com/rbee-launch/rbee-launch/ports"
+	queen "github.com/rbee-launch/rbee-launch/queen/client"
+	"github.com/rbee-launch/rbee-launch/registry"
+	"github.com/rbee-launch/rbee-launch/supervisor/guard"
+)
+
+func main() { os.Exit(run()) }
+
+// run is main with an exit code. This file is three programs: the guard of a
+// launch, rbee's daemons when it is called by their names, and rbee-launch.
+func run() int {
+	guard.Main()
+	if name := filepath.Base(os.Args[0]); program.Knows(name) {
+		return program.Main(name, os.Args[1:])
+	}
+	return cli.Main(cli.App{
+		Name:    "rbee-launch",
+		About:   "Start a server, know that it is ready, have others find it, keep it alive, leave nothing behind.",
+		Grammar: &grammar{},
+		Vars: kong.Vars{
+			"ports": ports.DefaultRange().String(), "registry": registry.DefaultURL, "queen": queen.DefaultURL,
+		},
+		Explain: explain,
+		Options: []kong.Option{kong.ExplicitGroups(groups)},
+	}, os.Args[1:])
+}
+
+type grammar struct {
+	Worker   workerCmd   `cmd:"" help:"Launch a model server and register it."`
+	Exec     execCmd     `cmd:"" help:"Launch any server at all and register it."`
+	Registry registryCmd `cmd:"" help:"Launch rbee-registry, the discovery daemon."`
+	Queen    queenCmd    `cmd:"" help:"Launch queen-rbee, the orchestrator."`
+	Up       upCmd       `cmd:"" help:"Bring up a registry, a queen and a worker, and keep them."`
+	Run      runCmd      `cmd:"" help:"Bring up a stack of its own, run a command against it, take it down."`
+
+	Ps      psCmd      `cmd:"" help:"List what is launched."`
+	Engines enginesCmd `cmd:"" help:"List the engines, and which are installed."`
+	Ports   portsCmd   `cmd:"" help:"List who holds which ports."`
+
+	Version    versionCmd    `cmd:"" help:"Print the version."`
+	Completion completionCmd `cmd:"" help:"Print a script that makes a shell complete our commands."`
+	Complete   completeCmd   `cmd:"" hidden:"" help:"Answer a completion script." passthrough:""`
+}
+
+var groups = []kong.Group{
+	{Key: "where", Title: "Where it is:"},
+	{Key: "known", Title: "Where it registers:"},
+	{Key: "life", Title: "Its life:"},
+	{Key: "health", Title: "When it is ready:"},
+	{Key: "output", Title: "Output:"},
+}

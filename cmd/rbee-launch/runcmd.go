@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+
+	"github.com/rbee-launch/rbee-launch/internal/cli"
+	"github.com/rbee-launch/rbee-launch/launch/stack"
+	"github.com/rbee-launch/rbee-launch/supervisor/guard"
+)
+
+type runCmd struct {
+	Command []string `arg:"" help:"The command and its arguments, after '--'." placeholder:"COMMAND"`
+	stackFlags
+}
+
+// Run brings up a stack on ports of its own, runs the command against it, takes the
+// stack down and passes the command's exit code on.
+func (c *runCmd) Run(call *cli.Call) error {
+	path, err := exec.LookPath(c.Command[0])
+	if err != nil {
+		return fmt.Errorf("run: %w", err) // before a stack is brought up for nothing
+	}
+	cfg, err := c.config(call)
+	if err != nil {
+		return err
+	}
+	err = stack.Run(call.Context, cfg, func(ctx context.Context, up stack.Up) error {
+		return c.command(ctx, call, path, up)
+	})
+	if call.Context.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil // stopped while it came up
+	}
+	return err
+}
+
+// command runs below the stack's guard, so that it ends with us however we end.
+func (c *runCmd) command(ctx context.Context, call *cli.Call, path string, up stack.Up) error {
+	child, err := up.Guard.Spawn(context.WithoutCancel(ctx), guard.Command{
+		Path: path, Args: c.Command, Env: commandEnv(up),
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+	})
+	if err != nil {
+		return err
+	}
+	select {
+	case <-child.Exited():
+	case <-ctx.Done():
+		_ = child.Signal(syscall.SIGTERM) // a dead guard shows as Exited
+		grace := c.Grace
+		if grace <= 0 {
+			grace = 10 * time.Second
+		}
+		select {
+		case <-child.Exited():
+		case <-call.Hurry:
+		case <-time.After(grace):
+		}
+	}
+	_ = child.Kill() // and what it left in the background
+	<-child.Gone()
+	if cause := context.Cause(ctx); ctx.Err() != nil && !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	if code := child.Exit().ShellCode(); code != 0 {
+		return cli.WithCode(code, nil)
+	}
+	return nil
+}
+
+// commandEnv tells the command where everything is.
+func commandEnv(up stack.Up) []string {
+	env := append(os.Environ(),
+		"RBEE_REGISTRY_URL="+up.Registry.URL,
+		"RBEE_QUEEN_URL="+up.Queen.URL,
+		"RBEE_WORKER_URL="+up.Worker.URL,
+		"RBEE_MODEL="+up.Model,
+		"OPENAI_BASE_URL="+up.Worker.URL+"/v1",
+	)
+	if os.Getenv("OPENAI_API_KEY") == "" {
+		env = append(env, "OPENAI_API_KEY=none") // OpenAI's clients insist on one
+	}
+	return env
+}

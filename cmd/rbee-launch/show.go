@@ -1,0 +1,249 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/rbee-launch/rbee-launch/internal/cli"
+	"github.com/rbee-launch/rbee-launch/launch"
+	"github.com/rbee-launch/rbee-launch/supervisor"
+)
+
+// lateRegistration is how long the line that says "ready" waits for registrations:
+// what comes later is told when it comes.
+const lateRegistration = 300 * time.Millisecond
+
+// show tells people, or with --json programs, what happens to one launch.
+type show struct {
+	out    outputFlags
+	stdout io.Writer
+	stderr io.Writer
+	status *status // nil where nothing is redrawn
+	await  int     // registrations that the ready line waits for
+
+	mu     sync.Mutex
+	ready  launch.Event // the life that is ready, once the line about it is due
+	with   []string
+	timer  *time.Timer
+	said   bool // the ready line of this life is out
+	closed bool
+}
+
+func newShow(call *cli.Call, out outputFlags, await int) *show {
+	s := &show{out: out, stdout: call.Stdout, stderr: call.Stderr, await: await}
+	if !out.JSON && !out.Quiet {
+		s.status = newStatus(call.Stderr)
+	}
+	return s
+}
+
+// event shows one event.
+func (s *show) event(e launch.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.out.JSON {
+		if e.Event != launch.Progress {
+			_ = json.NewEncoder(s.stdout).Encode(e) // nobody reads any more: SIGPIPE ends us
+		}
+		return
+	}
+	switch e.Event {
+	case launch.Progress:
+		s.status.draw(progressLine(e))
+	case launch.Leased:
+		s.status.draw(e.ID + ": starting")
+	case launch.Spawned:
+		s.ready, s.with, s.said = launch.Event{}, nil, false
+		s.note("%s: started, pid %d, port %d", e.ID, e.PID, e.Port)
+	case launch.Ready:
+		s.ready = e
+		if s.timer = time.AfterFunc(lateRegistration, s.readyLate); s.await == 0 {
+			s.sayReady()
+		}
+	case launch.Registered:
+		s.with = append(s.with, e.With)
+		switch {
+		case s.said:
+			s.note("%s: registered with the %s", e.ID, e.With)
+		case len(s.with) >= s.await:
+			s.sayReady()
+		}
+	default:
+		s.rest(e)
+	}
+}
+
+// rest shows the events of a life that was ready.
+func (s *show) rest(e launch.Event) {
+	switch e.Event {
+	case launch.Unhealthy:
+		s.note("%s: unhealthy: %s; its heartbeats pause", e.ID, e.Error)
+	case launch.Healthy:
+		s.note("%s: healthy again", e.ID)
+	case launch.Exited:
+		if e.Error != "" {
+			s.note("%s: %s", e.ID, e.Error)
+		} else {
+			s.note("%s: ended with exit code %d", e.ID, *e.ExitCode)
+		}
+	case launch.Restarting:
+		s.note("%s: starts again in %s", e.ID, time.Duration(e.WaitMS)*time.Millisecond)
+	case launch.Stopping:
+		s.stopTimer()
+		s.note("%s: stopping (Ctrl-C again: at once)", e.ID)
+	case launch.Stopped:
+		s.note("%s: stopped", e.ID)
+	case launch.Failed:
+		s.stopTimer()
+		s.status.clear()
+	}
+}
+
+// note prints a line about the launch, for people.
+func (s *show) note(format string, args ...any) {
+	if s.out.Quiet {
+		return
+	}
+	s.status.clear()
+	fmt.Fprintf(s.stderr, "rbee-launch: "+format+"\n", args...)
+}
+
+func (s *show) readyLate() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.said && !s.closed && s.ready.ID != "" {
+		s.sayReady()
+	}
+}
+
+// sayReady prints the one line that the launch is about.
+func (s *show) sayReady() {
+	s.said = true
+	s.stopTimer()
+	s.status.clear()
+	where := "registered nowhere yet"
+	switch {
+	case len(s.with) > 0:
+		where = "registered with " + strings.Join(s.with, " and ")
+	case s.await == 0:
+		where = "ready"
+	}
+	fmt.Fprintf(s.stdout, "%s %s pid %d, %s\n", s.ready.ID, s.ready.URL, s.ready.PID, where)
+}
+
+func (s *show) stopTimer() {
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+}
+
+// line shows a line of the child's output once it is ready; until then the last one
+// stands in the progress, and all of them are in its log.
+func (s *show) line(l supervisor.Line) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.out.Quiet:
+	case s.out.JSON, s.said && l.Stderr:
+		fmt.Fprintln(s.stderr, l.Text)
+	case s.said:
+		fmt.Fprintln(s.stdout, l.Text)
+	}
+}
+
+func (s *show) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	s.stopTimer()
+	s.status.clear()
+}
+
+// progressLine is what a start shows of itself.
+func progressLine(e launch.Event) string {
+	parts := []string{fmt.Sprintf("%s: starting, %.1f s", e.ID, e.Seen.Elapsed.Seconds())}
+	if e.Seen.RSS > 0 {
+		parts = append(parts, fmt.Sprintf("%d MB", e.Seen.RSS>>20))
+	}
+	if e.Seen.Waiting != "" {
+		parts = append(parts, e.Seen.Waiting)
+	}
+	if e.Seen.LastLine != "" {
+		parts = append(parts, "last line: "+e.Seen.LastLine)
+	}
+	return strings.Join(parts, " · ")
+}
+
+// status is one line at the bottom of a terminal that is drawn again and again.
+// Methods of a nil status do nothing.
+type status struct {
+	w     io.Writer
+	fd    int
+	drawn bool
+	dim   string
+}
+
+// newStatus is nil where w is no terminal that can take a line back.
+func newStatus(w io.Writer) *status {
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) || os.Getenv("TERM") == "dumb" {
+		return nil
+	}
+	s := &status{w: w, fd: int(f.Fd())}
+	if os.Getenv("NO_COLOR") == "" {
+		s.dim = "\x1b[2m"
+	}
+	return s
+}
+
+func (s *status) draw(text string) {
+	if s == nil {
+		return
+	}
+	width, _, err := term.GetSize(s.fd)
+	if err != nil || width < 20 {
+		width = 80
+	}
+	// What a child prints may hold anything: only what is plain reaches the terminal.
+	line := []rune(plain(text))
+	if len(line) >= width {
+		line = append(line[:width-2], '…')
+	}
+	fmt.Fprintf(s.w, "\r\x1b[K%s%s", s.dim, string(line))
+	if s.dim != "" {
+		fmt.Fprint(s.w, "\x1b[0m")
+	}
+	s.drawn = true
+}
+
+func (s *status) clear() {
+	if s != nil && s.drawn {
+		fmt.Fprint(s.w, "\r\x1b[K")
+		s.drawn = false
+	}
+}
+
+// plain takes escape sequences and control characters out.
+func plain(text string) string {
+	var b strings.Builder
+	escaped := false
+	for _, r := range text {
+		switch {
+		case r == '\x1b':
+			escaped = true
+		case escaped:
+			// A CSI sequence ends with a letter; so, near enough, do the others.
+			escaped = !(r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z')
+		case r >= ' ' && r != 0x7f:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}

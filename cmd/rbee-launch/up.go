@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/rbee-launch/rbee-launch/internal/cli"
+	"github.com/rbee-launch/rbee-launch/launch"
+	"github.com/rbee-launch/rbee-launch/launch/stack"
+	"github.com/rbee-launch/rbee-launch/ports"
+	"github.com/rbee-launch/rbee-launch/registry"
+	"github.com/rbee-launch/rbee-launch/supervisor"
+)
+
+// stackFlags are those of up and run.
+type stackFlags struct {
+	engineFlags
+	Ports             ports.Range   `help:"The range to take the worker's port from." default:"${ports}" placeholder:"FIRST-LAST"`
+	HeartbeatInterval time.Duration `help:"Between heartbeats to the registry; the queen gets half as many." default:"15s"`
+	lifeFlags
+	outputFlags
+}
+
+// config is a stack with the worker that the flags ask for: the built-in one unless
+// a model or an engine is named.
+func (f stackFlags) config(call *cli.Call) (stack.Config, error) {
+	if f.Model == "" && f.Engine == "" {
+		f.Engine = "builtin"
+	}
+	engine, err := f.choose(nil)
+	if err != nil {
+		return stack.Config{}, err
+	}
+	engine.Log = f.logger(call)
+	worker, err := f.lifeFlags.config(call, launch.Config{
+		Type: f.Type, HeartbeatInterval: f.HeartbeatInterval, SpawnedBy: "rbee-launch",
+		Ports: ports.Config{Range: f.Ports},
+	})
+	if err != nil {
+		return stack.Config{}, err
+	}
+	show := newStackShow(call, f.outputFlags)
+	return stack.Config{
+		Worker: engine.Config(worker), OnEvent: show.event, OnLine: show.line, Log: f.logger(call),
+	}, nil
+}
+
+type upCmd struct {
+	RegistryPort int `help:"The registry's port." default:"7830" placeholder:"N"`
+	QueenPort    int `help:"The queen's port." default:"7833" placeholder:"N"`
+	stackFlags
+}
+
+// Run brings the stack up and keeps it, unless it is up already.
+func (c *upCmd) Run(call *cli.Call) error {
+	if isUp, err := c.already(call); isUp || err != nil {
+		return err
+	}
+	cfg, err := c.config(call)
+	if err != nil {
+		return err
+	}
+	cfg.RegistryPort, cfg.QueenPort = c.RegistryPort, c.QueenPort
+	err = stack.Run(call.Context, cfg, func(ctx context.Context, up stack.Up) error {
+		if !c.JSON {
+			c.welcome(call, up)
+		}
+		<-ctx.Done()
+		if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+			return cause
+		}
+		return nil
+	})
+	if call.Context.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil // stopped while it came up
+	}
+	return c.lost(call, err)
+}
+
+// lost looks again when another up was quicker by a moment.
+func (c *upCmd) lost(call *cli.Call, err error) error {
+	var taken *ports.TakenError
+	var inUse *launch.InUseError
+	if !errors.As(err, &taken) && !errors.As(err, &inUse) {
+		return err
+	}
+	limit := time.NewTimer(10 * time.Second)
+	defer limit.Stop()
+	for {
+		if isUp, _ := c.already(call); isUp {
+			return nil
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-limit.C:
+			return err
+		case <-call.Context.Done():
+			return err
+		}
+	}
+}
+
+// already reports whether a stack is up at our ports, and says where.
+func (c *upCmd) already(call *cli.Call) (bool, error) {
+	registryURL := launch.Target{Host: "127.0.0.1", Port: c.RegistryPort}.URL()
+	queenURL := launch.Target{Host: "127.0.0.1", Port: c.QueenPort}.URL()
+	if !isRegistry(call.Context, registryURL) || !isQueen(call.Context, queenURL) {
+		return false, nil
+	}
+	client, err := registry.NewClient(registry.Config{URL: registryURL})
+	if err != nil {
+		return false, err
+	}
+	defer client.Close()
+	workers, err := client.Workers(call.Context, registry.Filter{Status: registry.Online})
+	if err != nil || len(workers.Value) == 0 {
+		return false, nil // it is not up, then
+	}
+	fmt.Fprintf(call.Stdout, "rbee is up already\n\n")
+	rows := []string{
+		"registry\t" + registryURL + "\t" + strings.Trim(holder(call.Context, c.RegistryPort), " ()"),
+		"queen\t" + queenURL + "\t" + strings.Trim(holder(call.Context, c.QueenPort), " ()"),
+	}
+	for _, w := range workers.Value {
+		rows = append(rows, fmt.Sprintf("worker\thttp://%s:%d\t%s %s", w.Hostname, w.Port, w.ID, w.Model))
+	}
+	return true, table(call.Stdout, "WHAT\tWHERE\tWHO", rows)
+}
+
+// welcome says what is there now, and what to type next.
+func (c *upCmd) welcome(call *cli.Call, up stack.Up) {
+	model := up.Model
+	what := ""
+	if c.Engine == "" && c.Model == "" || c.Engine == "builtin" {
+		what = " (a simulation: it runs no model)"
+	}
+	fmt.Fprintf(call.Stdout, "rbee is up, after %.1f s\n\n", up.Took.Seconds())
+	_ = table(call.Stdout, "WHAT\tWHERE\tWHO", []string{
+		fmt.Sprintf("registry\t%s\tpid %d", up.Registry.URL, up.Registry.PID),
+		fmt.Sprintf("queen\t%s\tpid %d", up.Queen.URL, up.Queen.PID),
+		fmt.Sprintf("worker\t%s\tpid %d, %s%s", up.Worker.URL, up.Worker.PID, model, what),
+	})
+	fmt.Fprintf(call.Stdout, `
+Ask the worker:
+  curl %s/v1/chat/completions -d '{"model":"%s","messages":[{"role":"user","content":"Hello!"}]}'
+Ask who is there:
+  curl %s/v1/registry/workers
+  %s ps
+
+Ctrl-C takes all of it down.
+`, up.Worker.URL, model, up.Registry.URL, self())
+}
+
+// stackShow tells what happens to the parts of a stack.
+type stackShow struct{ show }
+
+func newStackShow(call *cli.Call, out outputFlags) *stackShow {
+	s := &stackShow{show: show{out: out, stdout: call.Stdout, stderr: call.Stderr}}
+	if !out.JSON && !out.Quiet {
+		s.status = newStatus(call.Stderr)
+	}
+	return s
+}
+
+func (s *stackShow) event(e launch.Event) {
+	if s.out.JSON {
+		s.show.event(e)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch e.Event {
+	case launch.Progress:
+		s.status.draw(progressLine(e))
+	case launch.Leased, launch.Stopping:
+	case launch.Spawned:
+		s.note("%s: started, pid %d, port %d", e.ID, e.PID, e.Port)
+	case launch.Ready:
+		s.note("%s: ready at %s", e.ID, e.URL)
+	case launch.Registered:
+		s.note("%s: registered with the %s", e.ID, e.With)
+	default:
+		s.rest(e)
+	}
+}
+
+// line shows nothing: three children talk at once, and each has its log.
+func (s *stackShow) line(string, supervisor.Line) {}

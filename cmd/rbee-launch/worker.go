@@ -1,0 +1,91 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/rbee-launch/rbee-launch/engines"
+	"github.com/rbee-launch/rbee-launch/internal/cli"
+	"github.com/rbee-launch/rbee-launch/internal/program"
+	"github.com/rbee-launch/rbee-launch/launch"
+)
+
+// engineFlags choose what runs a model.
+type engineFlags struct {
+	Type       string `help:"What kind of worker: llm, vllm, comfy." default:"llm" placeholder:"TYPE"`
+	Model      string `help:"The model: a file, or a name the engine knows." placeholder:"MODEL"`
+	Engine     string `help:"The engine (default: the best one installed for the type); 'builtin' is a simulation that always works." placeholder:"NAME"`
+	EngineFile string `help:"Your own engine profiles (default: engines.yaml in the configuration folder)." placeholder:"FILE"`
+}
+
+// choose finds the engine and looks at the model, so that what can't work is refused
+// before anything is started.
+func (f engineFlags) choose(extra []string) (*launch.Engine, error) {
+	catalog, err := engines.Load(f.EngineFile)
+	if err != nil {
+		return nil, cli.WithCode(cli.CodeUsage, err)
+	}
+	found, err := catalog.Choose(f.Type, f.Engine, findEngine)
+	if err != nil {
+		return nil, err
+	}
+	model, err := found.ResolveModel(f.Model)
+	if err != nil {
+		return nil, cli.WithCode(cli.CodeUsage, err)
+	}
+	state, err := cli.StateDir()
+	if err != nil {
+		return nil, err
+	}
+	return &launch.Engine{Found: found, Model: model, Extra: extra, StateDir: state}, nil
+}
+
+// findEngine finds rbee's own worker as launch finds all of rbee's own, and the rest
+// on this machine.
+func findEngine(name string) ([]string, error) {
+	if name == program.WorkerName {
+		path, err := launch.FindOwn(name)
+		return []string{path}, err
+	}
+	return engines.Find(name)
+}
+
+type workerCmd struct {
+	engineFlags
+	ID    string   `help:"Its id (default: worker-TYPE-PORT)." placeholder:"ID"`
+	Extra []string `arg:"" optional:"" help:"Arguments for the engine itself, after '--'." placeholder:"ARGUMENT"`
+	placeFlags
+	knownFlags
+	lifeFlags
+	outputFlags
+}
+
+// Run launches the worker.
+func (c *workerCmd) Run(call *cli.Call) error {
+	engine, err := c.choose(c.Extra)
+	if err != nil {
+		return err
+	}
+	port, rest, err := engine.Found.PortArg(c.Extra)
+	if err != nil {
+		return cli.WithCode(cli.CodeUsage, err)
+	}
+	if port != 0 && c.Port != 0 && port != c.Port {
+		return cli.WithCode(cli.CodeUsage, fmt.Errorf("--port says %d, the engine's own arguments say %d", c.Port, port))
+	}
+	engine.Extra = rest
+	cfg, closer, err := c.knownFlags.config(launch.Config{ID: c.ID, Type: c.Type})
+	defer closer()
+	if err != nil {
+		return err
+	}
+	cfg = c.placeFlags.config(cfg)
+	if port != 0 {
+		cfg.Port = port
+	}
+	if cfg, err = c.lifeFlags.config(call, cfg); err != nil {
+		return err
+	}
+	cfg = engine.Config(cfg)
+	engine.Log = c.logger(call)
+	return foreground(call, c.outputFlags, cfg)
+}
