@@ -47,7 +47,7 @@ func (a *announcer) to(ctx context.Context, l *launching, name string, r registr
 	a.done.Go(func() {
 		if err := run.Run(ctx); errors.Is(err, registry.ErrSuperseded) {
 			l.onState(name, life.InstanceID, registry.State{Err: err})
-			l.cfg.Log.Warn("another instance took over this id; this one is no longer announced",
+			l.cfg.Log.Error("another instance took over this id; this one is no longer announced",
 				"id", life.ID, "instance", life.InstanceID, "with", name)
 		}
 	})

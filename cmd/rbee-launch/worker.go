@@ -7,6 +7,7 @@ import (
 	"github.com/rbee-launch/rbee-launch/internal/cli"
 	"github.com/rbee-launch/rbee-launch/internal/program"
 	"github.com/rbee-launch/rbee-launch/launch"
+	"github.com/rbee-launch/rbee-launch/worker"
 )
 
 // engineFlags choose what runs a model.
@@ -27,6 +28,9 @@ func (f engineFlags) choose(extra []string) (*launch.Engine, error) {
 	found, err := catalog.Choose(f.Type, f.Engine, findEngine)
 	if err != nil {
 		return nil, err
+	}
+	if f.Model == "" && found.Name == "builtin" {
+		f.Model = worker.DefaultModel // it can pretend without being told what
 	}
 	model, err := found.ResolveModel(f.Model)
 	if err != nil {
