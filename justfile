@@ -1,0 +1,44 @@
+# What is done to this repository. Bare `just` lists it; each recipe is plain enough to be typed by hand.
+
+export CGO_ENABLED := "0"
+
+_list:
+	@just --list --unsorted
+
+# everything that has to pass before a commit
+all: lint test build
+
+# format, vet (for macOS, too), staticcheck
+lint:
+	.ci/lint
+
+# put every file into its form
+format:
+	go tool gofumpt -w .
+
+# the tests
+test *FLAGS:
+	go test {{FLAGS}} ./...
+
+# the tests with the race detector, which needs a C compiler
+race *FLAGS:
+	CGO_ENABLED=1 GORACE=atexit_sleep_ms=0 go test -race {{FLAGS}} ./...
+
+# all programs, into bin/
+build:
+	go build -o bin/ ./cmd/...
+
+# a registry, a queen and a worker to try out
+demo *FLAGS:
+	go run ./cmd/rbee-launch up {{FLAGS}}
+
+# launches against a bare fork and connect of the same child, heartbeats against a bare handler
+bench:
+	go test -run '^$' -bench Launch -benchtime 20x ./launch
+	go test -run '^$' -bench Heartbeat -benchtime 2s ./registry/server | \
+		awk '{ print } /\/registry/ { ours = $(NF-1) } /\/bare/ { bare = $(NF-1) } \
+			END { printf "heartbeats: %.2f of what a bare handler takes\n", ours / bare }'
+
+# what CI does, on a Debian machine, as root
+ci:
+	.ci/run
