@@ -67,7 +67,7 @@ func diagnose(err error) (code int, hint string) {
 	case errors.As(err, &unknown):
 		return cli.CodeUsage, "'rbee-launch engines' shows what there is"
 	case errors.As(err, &model):
-		return cli.CodeLaunchFailed, model.Hint
+		return cli.CodeLaunchFailed, "" // it says itself what to do
 	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
 		return cli.CodeNotFound, "give the program's path, or put it on PATH"
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ENOEXEC):

@@ -164,11 +164,11 @@ func (g *Guard) bury() {
 
 // Command is what to start.
 type Command struct {
-	Path           string         // an absolute path, or one with a slash: no PATH search happens here
-	Args           []string       // argv, the program's own name first; Path alone when empty
-	Env            []string       // the whole environment
-	Dir            string         // the program's own when empty
-	Stdin          *os.File       // /dev/null when nil, as are the others; all stay the caller's to close
+	Path           string   // an absolute path, or one with a slash: no PATH search happens here
+	Args           []string // argv, the program's own name first; Path alone when empty
+	Env            []string // the whole environment
+	Dir            string   // the program's own when empty
+	Stdin          *os.File // /dev/null when nil, as are the others; all stay the caller's to close
 	Stdout, Stderr *os.File
 	Stop           syscall.Signal // SIGTERM when zero: used when the program dies
 	Grace          time.Duration  // between that and SIGKILL; at most 2 s are given then
