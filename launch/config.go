@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net"
-	"net/netip"
 	"strconv"
 	"time"
 
@@ -109,7 +108,7 @@ func (c Config) withDefaults() Config {
 	c.Advertise = orElse(c.Advertise, "localhost")
 	if c.Host == "" {
 		c.Host = "0.0.0.0"
-		if local(c.Advertise) {
+		if registry.Loopback(c.Advertise) {
 			c.Host = "127.0.0.1"
 		}
 	}
@@ -125,19 +124,10 @@ func (c Config) id(port int) string {
 	if c.ID != "" {
 		return c.ID
 	}
-	id := c.Type + "-" + strconv.Itoa(port)
-	if !c.Private {
-		id = "worker-" + id
+	if c.Private {
+		return c.Type + "-" + strconv.Itoa(port)
 	}
-	if !local(c.Advertise) {
-		id += "@" + c.Advertise
-	}
-	return id
-}
-
-func local(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return host == "localhost" || (err == nil && addr.IsLoopback())
+	return registry.WorkerID(c.Type, port, c.Advertise)
 }
 
 // Target is where one life of a child is to be.

@@ -63,7 +63,7 @@ func withHosts(snap registry.Snapshot, teller string) registry.Snapshot {
 	snap.Workers, snap.Hives = slices.Clone(snap.Workers), slices.Clone(snap.Hives)
 	for _, entries := range [][]registry.Entry{snap.Workers, snap.Hives} {
 		for i := range entries {
-			entries[i].Hostname = reachable(entries[i].Hostname, teller)
+			entries[i].Hostname = registry.Reachable(entries[i].Hostname, teller)
 		}
 	}
 	return snap

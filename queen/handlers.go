@@ -32,7 +32,7 @@ func (q *Queen) registerWorker(w http.ResponseWriter, r *http.Request) error {
 	}
 	receipt := client.Receipt{HeartbeatSeconds: (q.cfg.OfflineAfter / 3).Seconds()}
 	if caller, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
-		fresh.Hostname = reachable(reg.Hostname, caller)
+		fresh.Hostname = registry.Reachable(reg.Hostname, caller)
 	}
 	if fresh.Hostname != reg.Hostname {
 		receipt.Note = fmt.Sprintf("others can't reach %q as %s: the address that this request came from, %s, is kept in its place",

@@ -5,39 +5,13 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+
+	"github.com/rbee-launch/rbee-launch/registry"
 )
-
-// reachable is the host to use for a member that calls itself hostname, as
-// teller says, a host or an address. "localhost" said by another machine would
-// lead astray, and a wildcard address leads nowhere: the teller takes its place.
-func reachable(hostname, teller string) string {
-	teller = unzoned(teller)
-	ip, err := netip.ParseAddr(strings.Trim(hostname, "[]"))
-	if err == nil && ip.IsUnspecified() || isLoopback(hostname) && !isLoopback(teller) {
-		return teller
-	}
-	return hostname
-}
-
-func isLoopback(host string) bool {
-	name := strings.ToLower(strings.TrimSuffix(host, "."))
-	ip, err := netip.ParseAddr(strings.Trim(name, "[]"))
-	return name == "localhost" || strings.HasSuffix(name, ".localhost") || err == nil && ip.Unmap().IsLoopback()
-}
-
-// unzoned is an address without the zone, which only its own machine understands,
-// and an IPv4 one in its own form; a name stays as it is.
-func unzoned(host string) string {
-	ip, err := netip.ParseAddr(host)
-	if err != nil {
-		return host
-	}
-	return ip.Unmap().WithZone("").String()
-}
 
 // ours reports whether host is this machine by one of its own names or addresses.
 func ours(host string) bool {
-	if name, err := os.Hostname(); isLoopback(host) || err == nil && strings.EqualFold(host, name) {
+	if name, err := os.Hostname(); registry.Loopback(host) || err == nil && strings.EqualFold(host, name) {
 		return true
 	}
 	addrs, err := net.InterfaceAddrs()

@@ -4,8 +4,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/oklog/ulid/v2"
-
 	"github.com/rbee-launch/rbee-launch/registry"
 )
 
@@ -122,16 +120,8 @@ func sameLife(a, b registry.Component) bool {
 // sameAddress takes localhost, 127.0.0.1 and ::1 for one host, as those do who
 // register one worker in two places.
 func sameAddress(a, b registry.Component) bool {
-	sameHost := strings.EqualFold(a.Hostname, b.Hostname) || isLoopback(a.Hostname) && isLoopback(b.Hostname)
+	sameHost := strings.EqualFold(a.Hostname, b.Hostname) || registry.Loopback(a.Hostname) && registry.Loopback(b.Hostname)
 	return sameHost && a.Port == b.Port
-}
-
-// older reports whether instance a was made before b. ULIDs sort by the time
-// they were made; of other names only their difference is known.
-func older(a, b string) bool {
-	x, errX := ulid.ParseStrict(a)
-	y, errY := ulid.ParseStrict(b)
-	return errX == nil && errY == nil && x.Compare(y) < 0
 }
 
 // stalled reports whether we were ourselves stopped or starved between two looks

@@ -63,7 +63,7 @@ func merge(b book, snap registry.Snapshot, c clock) book {
 // registered here, and the registry has yet to hear of it.
 func outlives(held member, e registry.Entry, c clock) bool {
 	return held.direct && !sameLife(held.Component, e.Component) &&
-		older(e.InstanceID, held.InstanceID) && held.status(c) != registry.Offline
+		registry.Older(e.InstanceID, held.InstanceID) && held.status(c) != registry.Offline
 }
 
 // updated is the member that e and what is held of it make together.

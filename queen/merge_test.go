@@ -238,7 +238,7 @@ func TestReachable(t *testing.T) {
 		{"box2", "10.0.0.7", "box2"},
 		{"localhost", "box1", "box1"},
 	} {
-		if got := reachable(c[0], c[1]); got != c[2] {
+		if got := registry.Reachable(c[0], c[1]); got != c[2] {
 			t.Errorf("%s as %s tells is %s, want %s", c[0], c[1], got, c[2])
 		}
 	}

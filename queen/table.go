@@ -49,7 +49,7 @@ func (t *table) register(now time.Time, fresh member) (client.Worker, error) {
 		// An older life is refused while the later one lives: its message was
 		// under way for long. Once that is offline the ids prove nothing, since
 		// a clock may have been set back between the two.
-		if older(fresh.InstanceID, held.InstanceID) && held.status(c) != registry.Offline {
+		if registry.Older(fresh.InstanceID, held.InstanceID) && held.status(c) != registry.Offline {
 			return client.Worker{}, superseded(held, fresh.InstanceID)
 		}
 		if sameLife(held.Component, fresh.Component) {
@@ -88,7 +88,7 @@ func (t *table) find(id, instance string) (member, error) {
 		return member{}, httpd.Errorf(http.StatusNotFound, registry.CodeUnknown, "the worker %q is not known: register it", id)
 	case instance == "" || m.InstanceID == "" || instance == m.InstanceID:
 		return m, nil
-	case older(m.InstanceID, instance): // a later life that we have not met
+	case registry.Older(m.InstanceID, instance): // a later life that we have not met
 		return member{}, httpd.Errorf(http.StatusNotFound, registry.CodeUnknown, "instance %s of %q is not known: register it", instance, id)
 	default:
 		return member{}, superseded(m, instance)

@@ -4,11 +4,10 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"net/netip"
-	"strconv"
 	"time"
 
 	"github.com/rbee-launch/rbee-launch/internal/httpd"
+	"github.com/rbee-launch/rbee-launch/registry"
 )
 
 // Defaults of a Config.
@@ -85,11 +84,7 @@ func (c Config) id(addr net.Addr) string {
 	if c.WorkerID != "" {
 		return c.WorkerID
 	}
-	id := "worker-" + workerType + "-" + strconv.Itoa(port(addr))
-	if !loopback(c.Advertise) {
-		id += "@" + c.Advertise
-	}
-	return id
+	return registry.WorkerID(workerType, port(addr), c.Advertise)
 }
 
 func port(addr net.Addr) int {
@@ -97,9 +92,4 @@ func port(addr net.Addr) int {
 		return tcp.Port
 	}
 	return 0
-}
-
-func loopback(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && addr.IsLoopback()
 }

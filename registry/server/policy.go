@@ -1,12 +1,8 @@
 package server
 
 import (
-	"net"
 	"net/netip"
-	"strings"
 	"time"
-
-	"github.com/oklog/ulid/v2"
 
 	"github.com/rbee-launch/rbee-launch/registry"
 )
@@ -53,14 +49,6 @@ func fenced(kept, sender string) bool {
 	return kept != "" && sender != "" && kept != sender
 }
 
-// older reports whether instance a was made before b. ULIDs sort by the time
-// they were made; of other names only their difference is known.
-func older(a, b string) bool {
-	x, errX := ulid.ParseStrict(a)
-	y, errY := ulid.ParseStrict(b)
-	return errX == nil && errY == nil && x.Compare(y) < 0
-}
-
 // sameQueen tells a queen that comes back from a second one. Queens tend to
 // share one id, so it needs either the instance or the address to agree.
 func sameQueen(kept registry.Entry, c registry.Component) bool {
@@ -71,21 +59,11 @@ func sameQueen(kept registry.Entry, c registry.Component) bool {
 	return sameLife || (kept.Hostname == c.Hostname && kept.Port == c.Port)
 }
 
-// reachableHost is the host to store for a component that calls itself hostname
-// and sent its request from remote. "localhost" said by another machine would
-// lead everyone astray, and a wildcard address leads nowhere: the caller's
-// address takes their place.
+// reachableHost is registry.Reachable for who sent its request from remote.
 func reachableHost(hostname, remote string) string {
 	caller, err := netip.ParseAddrPort(remote)
 	if err != nil {
 		return hostname
 	}
-	from := caller.Addr().Unmap().WithZone("")
-	name := strings.ToLower(strings.TrimSuffix(hostname, "."))
-	ip := net.ParseIP(strings.Trim(name, "[]"))
-	loopback := name == "localhost" || strings.HasSuffix(name, ".localhost") || (ip != nil && ip.IsLoopback())
-	if (loopback && !from.IsLoopback()) || (ip != nil && ip.IsUnspecified()) {
-		return from.String()
-	}
-	return hostname
+	return registry.Reachable(hostname, caller.Addr().String())
 }

@@ -65,26 +65,6 @@ func TestStalled(t *testing.T) {
 	}
 }
 
-func TestOlder(t *testing.T) {
-	const first, second = "01JD0000000000000000000000", "01JD0000010000000000000000"
-	for _, tt := range []struct {
-		a, b string
-		want bool
-	}{
-		{first, second, true},
-		{second, first, false},
-		{first, first, false},
-		{"run-1", "run-2", false},
-		{"", second, false},
-		{first, "", false},
-		{"run-1", second, false},
-	} {
-		if got := older(tt.a, tt.b); got != tt.want {
-			t.Errorf("older(%q, %q) = %v", tt.a, tt.b, got)
-		}
-	}
-}
-
 func TestReachableHost(t *testing.T) {
 	const here, there, there6 = "127.0.0.1:4000", "192.0.2.7:4000", "[2001:db8::7]:4000"
 	for _, tt := range []struct{ hostname, remote, want string }{

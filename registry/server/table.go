@@ -128,7 +128,7 @@ func (t *table) admit(old *registry.Entry, c registry.Component) error {
 	// A registration may be late: sent by a life that has ended since, or by one
 	// that was thought dead and woke up. It must not push out its successor, who
 	// is known to live.
-	if old != nil && old.Status == registry.Online && older(c.InstanceID, old.InstanceID) {
+	if old != nil && old.Status == registry.Online && registry.Older(c.InstanceID, old.InstanceID) {
 		return superseded(c, old.InstanceID)
 	}
 	if old == nil && len(t.entries) >= t.max {

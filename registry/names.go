@@ -1,0 +1,48 @@
+package registry
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/oklog/ulid/v2"
+)
+
+// WorkerID is a worker's id unless it is given one: "worker-{type}-{port}", with
+// "@{host}" where others reach it at a host that is not just their own.
+func WorkerID(workerType string, port int, advertised string) string {
+	id := "worker-" + workerType + "-" + strconv.Itoa(port)
+	if !Loopback(advertised) {
+		id += "@" + advertised
+	}
+	return id
+}
+
+// Loopback reports whether a host, a name or an address, is whoever says it.
+func Loopback(host string) bool {
+	name := strings.ToLower(strings.TrimSuffix(host, "."))
+	ip, err := netip.ParseAddr(strings.Trim(name, "[]"))
+	return name == "localhost" || strings.HasSuffix(name, ".localhost") || err == nil && ip.Unmap().IsLoopback()
+}
+
+// Reachable is the host to keep for a component that calls itself hostname, as
+// teller says, a host or an address. "localhost" said by another machine would lead
+// everyone astray, and a wildcard address leads nowhere: the teller takes its place.
+func Reachable(hostname, teller string) string {
+	if addr, err := netip.ParseAddr(teller); err == nil {
+		teller = addr.Unmap().WithZone("").String() // a zone means something on its own machine alone
+	}
+	ip, err := netip.ParseAddr(strings.Trim(hostname, "[]"))
+	if err == nil && ip.IsUnspecified() || Loopback(hostname) && !Loopback(teller) {
+		return teller
+	}
+	return hostname
+}
+
+// Older reports whether instance a was made before b. ULIDs sort by the time they
+// were made; of other names only their difference is known.
+func Older(a, b string) bool {
+	x, errX := ulid.ParseStrict(a)
+	y, errY := ulid.ParseStrict(b)
+	return errX == nil && errY == nil && x.Compare(y) < 0
+}

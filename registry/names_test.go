@@ -1,0 +1,41 @@
+package registry_test
+
+import (
+	"testing"
+
+	"github.com/rbee-launch/rbee-launch/registry"
+)
+
+func TestOlder(t *testing.T) {
+	const first, second = "01JD0000000000000000000000", "01JD0000010000000000000000"
+	for _, tt := range []struct {
+		a, b string
+		want bool
+	}{
+		{first, second, true},
+		{second, first, false},
+		{first, first, false},
+		{"run-1", "run-2", false},
+		{"", second, false},
+		{first, "", false},
+		{"run-1", second, false},
+	} {
+		if got := registry.Older(tt.a, tt.b); got != tt.want {
+			t.Errorf("Older(%q, %q) = %v", tt.a, tt.b, got)
+		}
+	}
+}
+
+func TestWorkerID(t *testing.T) {
+	for _, tt := range []struct{ advertised, want string }{
+		{"localhost", "worker-llm-8080"},
+		{"127.0.0.1", "worker-llm-8080"},
+		{"::1", "worker-llm-8080"},
+		{"box2", "worker-llm-8080@box2"},
+		{"192.0.2.7", "worker-llm-8080@192.0.2.7"},
+	} {
+		if got := registry.WorkerID("llm", 8080, tt.advertised); got != tt.want {
+			t.Errorf("WorkerID at %s = %q, want %q", tt.advertised, got, tt.want)
+		}
+	}
+}
