@@ -26,7 +26,7 @@ func (c *runCmd) Run(call *cli.Call) error {
 	if err != nil {
 		return fmt.Errorf("run: %w", err) // before a stack is brought up for nothing
 	}
-	cfg, err := c.config(call)
+	cfg, err := c.config(call, call.Stderr) // stdout is the command's
 	if err != nil {
 		return err
 	}

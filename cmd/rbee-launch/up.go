@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -25,8 +26,8 @@ type stackFlags struct {
 }
 
 // config is a stack with the worker that the flags ask for: the built-in one unless
-// a model or an engine is named.
-func (f stackFlags) config(call *cli.Call) (stack.Config, error) {
+// a model or an engine is named. With --json its events go to the writer.
+func (f stackFlags) config(call *cli.Call, events io.Writer) (stack.Config, error) {
 	if f.Model == "" && f.Engine == "" {
 		f.Engine = "builtin"
 	}
@@ -42,7 +43,7 @@ func (f stackFlags) config(call *cli.Call) (stack.Config, error) {
 	if err != nil {
 		return stack.Config{}, err
 	}
-	show := newStackShow(call, f.outputFlags)
+	show := newStackShow(call, f.outputFlags, events)
 	return stack.Config{
 		Worker: engine.Config(worker), OnEvent: show.event, OnLine: show.line, Log: f.logger(call),
 	}, nil
@@ -59,7 +60,7 @@ func (c *upCmd) Run(call *cli.Call) error {
 	if isUp, err := c.already(call); isUp || err != nil {
 		return err
 	}
-	cfg, err := c.config(call)
+	cfg, err := c.config(call, call.Stdout)
 	if err != nil {
 		return err
 	}
@@ -157,8 +158,8 @@ Ctrl-C takes all of it down.
 // stackShow tells what happens to the parts of a stack.
 type stackShow struct{ show }
 
-func newStackShow(call *cli.Call, out outputFlags) *stackShow {
-	s := &stackShow{show: show{out: out, stdout: call.Stdout, stderr: call.Stderr}}
+func newStackShow(call *cli.Call, out outputFlags, events io.Writer) *stackShow {
+	s := &stackShow{show: show{out: out, stdout: events, stderr: call.Stderr}}
 	if !out.JSON && !out.Quiet {
 		s.status = newStatus(call.Stderr)
 	}
