@@ -196,7 +196,8 @@ func clearDead(path string) bool {
 	return (&record{path: path, lock: lock}).close() == nil
 }
 
-// showAs makes List show the launch under this id from now on.
+// showAs makes List show the launch under this id from now on. A folder that can't
+// be written costs the listing, not the launch; an id that is another's is refused.
 func (l *launching) showAs(id string) error {
 	if l.cfg.RuntimeDir == "" {
 		return nil
@@ -204,16 +205,22 @@ func (l *launching) showAs(id string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	next, err := openRecord(l.cfg.RuntimeDir, id)
-	if err != nil {
+	var inUse *InUseError
+	if errors.As(err, &inUse) {
 		return err
 	}
-	err = l.record.close()
+	if err != nil {
+		l.cfg.Log.Warn("the launch can't be listed", "err", err)
+	}
+	if err := l.record.close(); err != nil {
+		l.cfg.Log.Warn("the launch is still listed under an old id", "err", err)
+	}
 	l.record = next
 	l.shown = Launch{
 		Type: l.cfg.Type, Model: l.cfg.Model, Engine: l.cfg.Engine,
 		SupervisorPID: os.Getpid(), StartedAt: time.Now(),
 	}
-	return err
+	return nil
 }
 
 // show writes the picture; a disk that is full costs the listing, not the child.

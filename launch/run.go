@@ -3,7 +3,6 @@ package launch
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"net/url"
 	"os"
@@ -93,7 +92,7 @@ func (l *launching) spec(ctx context.Context, a supervisor.Attempt) (supervisor.
 	}
 	if l.cfg.LogDir != "" {
 		if err := os.MkdirAll(l.cfg.LogDir, 0o700); err != nil {
-			return spec, fmt.Errorf("keep the log of %s: %w", spec.Name, err)
+			l.cfg.Log.Warn("the output is not kept", "id", spec.Name, "err", err)
 		}
 		spec.LogFile.Path = filepath.Join(l.cfg.LogDir, url.PathEscape(spec.Name)+".log")
 	}

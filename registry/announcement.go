@@ -144,7 +144,11 @@ func (s *session) succeeded() {
 func (s *session) failed(err error) {
 	s.failures++
 	if s.failures == 1 || s.failures == 10 || s.failures%100 == 0 {
-		s.log.Warn("not registered: going on trying", "failures", s.failures, "err", err)
+		say := s.log.Warn
+		if errors.Is(err, ErrUnreachable) {
+			say = s.log.Info // one that is away, or not there yet, is nothing out of the ordinary
+		}
+		say("not registered: going on trying", "failures", s.failures, "err", err)
 	}
 	s.enter(State{Err: err})
 }

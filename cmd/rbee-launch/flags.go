@@ -48,7 +48,7 @@ type lifeFlags struct {
 type outputFlags struct {
 	JSON     bool   `help:"Print events as JSON, one object per line." group:"output"`
 	Quiet    bool   `short:"q" help:"Show neither progress nor the child's output." group:"output"`
-	LogLevel string `help:"What the launcher says of its own doings, on stderr: ${enum}." enum:"debug,info,warn,error" default:"error" group:"output"`
+	LogLevel string `help:"What the launcher says of its own doings, on stderr: ${enum}." enum:"debug,info,warn,error" default:"warn" group:"output"`
 }
 
 func (f outputFlags) logger(call *cli.Call) *slog.Logger {
