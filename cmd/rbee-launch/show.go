@@ -172,11 +172,11 @@ func progressLine(e launch.Event) string {
 	if e.Seen.RSS > 0 {
 		parts = append(parts, fmt.Sprintf("%d MB", e.Seen.RSS>>20))
 	}
+	if e.Seen.LastLine != "" {
+		parts = append(parts, e.Seen.LastLine)
+	}
 	if e.Seen.Waiting != "" {
 		parts = append(parts, e.Seen.Waiting)
-	}
-	if e.Seen.LastLine != "" {
-		parts = append(parts, "last line: "+e.Seen.LastLine)
 	}
 	return strings.Join(parts, " · ")
 }
