@@ -26,10 +26,11 @@ func (c *runCmd) Run(call *cli.Call) error {
 	if err != nil {
 		return fmt.Errorf("run: %w", err) // before a stack is brought up for nothing
 	}
-	cfg, err := c.config(call, call.Stderr) // stdout is the command's
+	cfg, show, err := c.config(call, call.Stderr) // stdout is the command's
 	if err != nil {
 		return err
 	}
+	defer show.close()
 	err = stack.Run(call.Context, cfg, func(ctx context.Context, up stack.Up) error {
 		return c.command(ctx, call, path, up)
 	})

@@ -27,6 +27,7 @@ type show struct {
 	stderr io.Writer
 	status *status // nil where nothing is redrawn
 	await  int     // registrations that the ready line waits for
+	*printer
 
 	mu     sync.Mutex
 	ready  launch.Event // the life that is ready, once the line about it is due
@@ -37,9 +38,9 @@ type show struct {
 }
 
 func newShow(call *cli.Call, out outputFlags, await int) *show {
-	s := &show{out: out, stdout: call.Stdout, stderr: call.Stderr, await: await}
+	s := &show{out: out, stdout: call.Stdout, stderr: call.Stderr, await: await, printer: newPrinter()}
 	if !out.JSON && !out.Quiet {
-		s.status = newStatus(call.Stderr)
+		s.status = newStatus(call.Stderr, s.printer)
 	}
 	return s
 }
@@ -50,7 +51,7 @@ func (s *show) event(e launch.Event) {
 	defer s.mu.Unlock()
 	if s.out.JSON {
 		if e.Event != launch.Progress {
-			_ = json.NewEncoder(s.stdout).Encode(e) // nobody reads any more: SIGPIPE ends us
+			s.printJSON(e)
 		}
 		return
 	}
@@ -112,7 +113,7 @@ func (s *show) note(format string, args ...any) {
 		return
 	}
 	s.status.clear()
-	fmt.Fprintf(s.stderr, "rbee-launch: "+format+"\n", args...)
+	s.print(s.stderr, fmt.Sprintf("rbee-launch: "+format+"\n", args...))
 }
 
 func (s *show) readyLate() {
@@ -135,7 +136,7 @@ func (s *show) sayReady() {
 	case s.await == 0:
 		where = "ready"
 	}
-	fmt.Fprintf(s.stdout, "%s %s pid %d, %s\n", s.ready.ID, s.ready.URL, s.ready.PID, where)
+	s.print(s.stdout, fmt.Sprintf("%s %s pid %d, %s\n", s.ready.ID, s.ready.URL, s.ready.PID, where))
 }
 
 func (s *show) stopTimer() {
@@ -152,9 +153,9 @@ func (s *show) line(l supervisor.Line) {
 	switch {
 	case s.out.Quiet:
 	case s.out.JSON, s.said && l.Stderr:
-		fmt.Fprintln(s.stderr, l.Text)
+		s.printLine(s.stderr, l.Text)
 	case s.said:
-		fmt.Fprintln(s.stdout, l.Text)
+		s.printLine(s.stdout, l.Text)
 	}
 }
 
@@ -164,6 +165,15 @@ func (s *show) close() {
 	s.closed = true
 	s.stopTimer()
 	s.status.clear()
+	s.printer.close()
+}
+
+func (s *show) printJSON(e launch.Event) {
+	line, err := json.Marshal(e)
+	if err != nil {
+		line = []byte(`{"event":"failed","error":"an event can't be written as JSON"}`) // a defect of its type
+	}
+	s.print(s.stdout, string(line)+"\n")
 }
 
 // progressLine is what a start shows of itself.
@@ -185,18 +195,19 @@ func progressLine(e launch.Event) string {
 // Methods of a nil status do nothing.
 type status struct {
 	w     io.Writer
+	to    *printer
 	fd    int
 	drawn bool
 	dim   string
 }
 
 // newStatus is nil where w is no terminal that can take a line back.
-func newStatus(w io.Writer) *status {
+func newStatus(w io.Writer, to *printer) *status {
 	f, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) || os.Getenv("TERM") == "dumb" {
 		return nil
 	}
-	s := &status{w: w, fd: int(f.Fd())}
+	s := &status{w: w, to: to, fd: int(f.Fd())}
 	if os.Getenv("NO_COLOR") == "" {
 		s.dim = "\x1b[2m"
 	}
@@ -216,16 +227,17 @@ func (s *status) draw(text string) {
 	if len(line) >= width {
 		line = append(line[:width-2], '…')
 	}
-	fmt.Fprintf(s.w, "\r\x1b[K%s%s", s.dim, string(line))
+	bright := ""
 	if s.dim != "" {
-		fmt.Fprint(s.w, "\x1b[0m")
+		bright = "\x1b[0m"
 	}
+	s.to.print(s.w, "\r\x1b[K"+s.dim+string(line)+bright)
 	s.drawn = true
 }
 
 func (s *status) clear() {
 	if s != nil && s.drawn {
-		fmt.Fprint(s.w, "\r\x1b[K")
+		s.to.print(s.w, "\r\x1b[K")
 		s.drawn = false
 	}
 }

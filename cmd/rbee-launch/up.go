@@ -26,14 +26,15 @@ type stackFlags struct {
 }
 
 // config is a stack with the worker that the flags ask for: the built-in one unless
-// a model or an engine is named. With --json its events go to the writer.
-func (f stackFlags) config(call *cli.Call, events io.Writer) (stack.Config, error) {
+// a model or an engine is named. What happens to it is shown, with --json as events
+// to the writer; the caller closes the show.
+func (f stackFlags) config(call *cli.Call, events io.Writer) (stack.Config, *stackShow, error) {
 	if f.Model == "" && f.Engine == "" {
 		f.Engine = "builtin"
 	}
 	engine, err := f.choose(nil)
 	if err != nil {
-		return stack.Config{}, err
+		return stack.Config{}, nil, err
 	}
 	engine.Log = f.logger(call)
 	worker, err := f.lifeFlags.config(call, launch.Config{
@@ -41,12 +42,12 @@ func (f stackFlags) config(call *cli.Call, events io.Writer) (stack.Config, erro
 		Ports: ports.Config{Range: f.Ports},
 	})
 	if err != nil {
-		return stack.Config{}, err
+		return stack.Config{}, nil, err
 	}
 	show := newStackShow(call, f.outputFlags, events)
 	return stack.Config{
 		Worker: engine.Config(worker), OnEvent: show.event, OnLine: show.line, Log: f.logger(call),
-	}, nil
+	}, show, nil
 }
 
 type upCmd struct {
@@ -60,14 +61,15 @@ func (c *upCmd) Run(call *cli.Call) error {
 	if isUp, err := c.already(call); isUp || err != nil {
 		return err
 	}
-	cfg, err := c.config(call, call.Stdout)
+	cfg, show, err := c.config(call, call.Stdout)
 	if err != nil {
 		return err
 	}
+	defer show.close()
 	cfg.RegistryPort, cfg.QueenPort = c.RegistryPort, c.QueenPort
 	err = stack.Run(call.Context, cfg, func(ctx context.Context, up stack.Up) error {
 		if !c.JSON {
-			c.welcome(call, up)
+			show.print(call.Stdout, c.welcome(up))
 		}
 		<-ctx.Done()
 		if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
@@ -132,19 +134,19 @@ func (c *upCmd) already(call *cli.Call) (bool, error) {
 }
 
 // welcome says what is there now, and what to type next.
-func (c *upCmd) welcome(call *cli.Call, up stack.Up) {
-	model := up.Model
+func (c *upCmd) welcome(up stack.Up) string {
 	what := ""
 	if c.Engine == "" && c.Model == "" || c.Engine == "builtin" {
 		what = " (a simulation: it runs no model)"
 	}
-	fmt.Fprintf(call.Stdout, "rbee is up, after %.1f s\n\n", up.Took.Seconds())
-	_ = table(call.Stdout, "WHAT\tWHERE\tWHO", []string{
+	var b strings.Builder
+	fmt.Fprintf(&b, "rbee is up, after %.1f s\n\n", up.Took.Seconds())
+	_ = table(&b, "WHAT\tWHERE\tWHO", []string{
 		fmt.Sprintf("registry\t%s\tpid %d", up.Registry.URL, up.Registry.PID),
 		fmt.Sprintf("queen\t%s\tpid %d", up.Queen.URL, up.Queen.PID),
-		fmt.Sprintf("worker\t%s\tpid %d, %s%s", up.Worker.URL, up.Worker.PID, model, what),
+		fmt.Sprintf("worker\t%s\tpid %d, %s%s", up.Worker.URL, up.Worker.PID, up.Model, what),
 	})
-	fmt.Fprintf(call.Stdout, `
+	fmt.Fprintf(&b, `
 Ask the worker:
   curl %s/v1/chat/completions -d '{"model":"%s","messages":[{"role":"user","content":"Hello!"}]}'
 Ask who is there:
@@ -152,16 +154,17 @@ Ask who is there:
   %s ps
 
 Ctrl-C takes all of it down.
-`, up.Worker.URL, model, up.Registry.URL, self())
+`, up.Worker.URL, up.Model, up.Registry.URL, self())
+	return b.String()
 }
 
 // stackShow tells what happens to the parts of a stack.
 type stackShow struct{ show }
 
 func newStackShow(call *cli.Call, out outputFlags, events io.Writer) *stackShow {
-	s := &stackShow{show: show{out: out, stdout: events, stderr: call.Stderr}}
+	s := &stackShow{show: show{out: out, stdout: events, stderr: call.Stderr, printer: newPrinter()}}
 	if !out.JSON && !out.Quiet {
-		s.status = newStatus(call.Stderr)
+		s.status = newStatus(call.Stderr, s.printer)
 	}
 	return s
 }
