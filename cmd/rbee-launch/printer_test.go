@@ -9,12 +9,12 @@ import (
 // stuck is a reader who has stopped to read, until told to go on.
 type stuck struct {
 	goOn chan struct{}
-	strings.Builder
+	got  strings.Builder
 }
 
 func (s *stuck) Write(b []byte) (int, error) {
 	<-s.goOn
-	return s.Builder.Write(b)
+	return s.got.Write(b)
 }
 
 func TestAReaderWhoIsStuckHoldsNobodyUp(t *testing.T) {
@@ -28,7 +28,7 @@ func TestAReaderWhoIsStuckHoldsNobodyUp(t *testing.T) {
 	close(w.goOn)
 	p.close()
 	<-p.done
-	text := w.String()
+	text := w.got.String()
 	if lines := strings.Count(text, "line "); lines < maxUnread-1 || lines > 2*maxUnread {
 		t.Errorf("%d lines were kept", lines)
 	}
@@ -47,7 +47,7 @@ func TestLinesLeftOutAreCounted(t *testing.T) {
 	p.printLine(w, "again")
 	p.close()
 	<-p.done
-	if got := w.String(); got != "[7 lines are not shown, only logged]\nagain\n" {
+	if got := w.got.String(); got != "[7 lines are not shown, only logged]\nagain\n" {
 		t.Errorf("%q", got)
 	}
 }
