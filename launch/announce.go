@@ -41,8 +41,8 @@ func (l *launching) newAnnouncer(ctx context.Context, life registry.Component) *
 func (a *announcer) to(ctx context.Context, l *launching, name string, r registry.Registrar, life registry.Component, every time.Duration) {
 	run := registry.Announcement{
 		To: r, Component: life, Healthy: a.healthy.Load, Log: l.cfg.Log.With("with", name),
-		Interval: l.cfg.HeartbeatInterval * every,
-		OnState:  func(s registry.State) { l.onState(name, life.InstanceID, s) },
+		Interval: l.cfg.HeartbeatInterval * every, Hurry: l.cfg.Hurry,
+		OnState: func(s registry.State) { l.onState(name, life.InstanceID, s) },
 	}
 	a.done.Go(func() {
 		if err := run.Run(ctx); errors.Is(err, registry.ErrSuperseded) {

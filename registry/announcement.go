@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"time"
 )
 
@@ -32,11 +33,12 @@ type State struct {
 type Announcement struct {
 	To        Registrar
 	Component Component
-	Interval  time.Duration // between heartbeats; 15 s when zero; never longer than Register asked for
-	Healthy   func() bool   // asked before each registration and heartbeat, and must be quick; nil is always
-	OnState   func(State)   // called from Run's goroutine when the state changes; may be nil
-	Farewell  time.Duration // how long unregistering may take at the end; 2 s when zero
-	Log       *slog.Logger  // silent when nil
+	Interval  time.Duration   // between heartbeats; 15 s when zero; never longer than Register asked for
+	Healthy   func() bool     // asked before each registration and heartbeat, and must be quick; nil is always
+	OnState   func(State)     // called from Run's goroutine when the state changes; may be nil
+	Farewell  time.Duration   // how long unregistering may take at the end; 2 s when zero
+	Hurry     <-chan struct{} // when closed, no time at all; may be nil
+	Log       *slog.Logger    // silent when nil
 }
 
 const (
@@ -188,8 +190,19 @@ func (s *session) farewell(ctx context.Context) {
 		limit = 2 * time.Second
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
-	defer cancel()
+	said := make(chan struct{})
+	var hurry sync.WaitGroup
+	hurry.Go(func() {
+		select {
+		case <-s.Hurry:
+			cancel()
+		case <-said:
+		}
+	})
 	err := s.To.Unregister(ctx, s.Component)
+	close(said)
+	hurry.Wait()
+	cancel()
 	switch {
 	case err == nil, errors.Is(err, ErrUnknown), errors.Is(err, ErrSuperseded):
 		s.enter(State{})

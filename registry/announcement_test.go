@@ -395,3 +395,47 @@ func TestANewLifeEndsTheOldOnesAnnouncement(t *testing.T) {
 		t.Errorf("the new life: %v", err)
 	}
 }
+
+// deaf is a registrar that takes registrations, and never answers anything else.
+type deaf struct{}
+
+func (deaf) Register(context.Context, registry.Component) (time.Duration, error) { return 0, nil }
+
+func (deaf) Heartbeat(ctx context.Context, _ registry.Component) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (deaf) Unregister(ctx context.Context, _ registry.Component) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func TestFarewellIsBounded(t *testing.T) {
+	for name, c := range map[string]struct {
+		hurry bool
+		want  time.Duration
+	}{"by its limit": {false, 2 * time.Second}, "by hurry": {true, 0}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				hurry := make(chan struct{})
+				a := registry.Announcement{To: deaf{}, Hurry: hurry}
+				ctx, stop := context.WithCancel(t.Context())
+				ended := make(chan error)
+				go func() { ended <- a.Run(ctx) }()
+				time.Sleep(time.Second) // registered
+				stop()
+				if c.hurry {
+					close(hurry)
+				}
+				began := time.Now()
+				if err := <-ended; err != nil {
+					t.Error(err)
+				}
+				if took := time.Since(began); took != c.want {
+					t.Errorf("the farewell took %v", took)
+				}
+			})
+		})
+	}
+}
