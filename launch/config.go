@@ -27,6 +27,9 @@ type Config struct {
 	// Serves is the model's name as the ready child serves it, where that is not
 	// Model; asked at each registration.
 	Serves func() string
+	// ModelBytes is the size of the model's file: memory grows towards it while a model
+	// is loaded. 0 is unknown.
+	ModelBytes int64
 	// Private keeps the child out of the registry and the queen: for a program that
 	// registers itself, or that nobody is to find.
 	Private bool

@@ -28,6 +28,9 @@ type Engine struct {
 func (e *Engine) Config(cfg Config) Config {
 	cfg.Program, cfg.Serves, cfg.Capabilities = e.Program, e.Serves, e.Found.Capabilities
 	cfg.Engine, cfg.Model = e.Found.Name, e.Model.Raw
+	if info, err := os.Stat(e.Model.Path); err == nil && info.Mode().IsRegular() {
+		cfg.ModelBytes = info.Size()
+	}
 	return cfg
 }
 

@@ -43,8 +43,9 @@ type Event struct {
 	LastLines  []string  `json:"last_lines,omitempty"` // failed, and exited before ready: of the child's output
 	WaitMS     int64     `json:"wait_ms,omitempty"`    // restarting: until then
 
-	Err  error             `json:"-"` // behind Error
-	Seen supervisor.Vitals `json:"-"` // Progress
+	Err        error             `json:"-"` // behind Error
+	Seen       supervisor.Vitals `json:"-"` // Progress
+	ModelBytes int64             `json:"-"` // Progress: the size of the model's file, where there is one
 }
 
 // fill takes over what the supervisor says.

@@ -107,6 +107,7 @@ func (l *launching) onEvent(ctx context.Context, s supervisor.Event) {
 	}
 	var e Event
 	e.fill(s)
+	e.ModelBytes = l.cfg.ModelBytes
 	l.emit(e)
 	switch s.Type {
 	case supervisor.Ready:

@@ -179,7 +179,10 @@ func (s *show) printJSON(e launch.Event) {
 // progressLine is what a start shows of itself.
 func progressLine(e launch.Event) string {
 	parts := []string{fmt.Sprintf("%s: starting, %.1f s", e.ID, e.Seen.Elapsed.Seconds())}
-	if e.Seen.RSS > 0 {
+	switch {
+	case e.Seen.RSS > 0 && e.ModelBytes > 0:
+		parts = append(parts, fmt.Sprintf("%d MB, the model has %d", e.Seen.RSS>>20, e.ModelBytes>>20))
+	case e.Seen.RSS > 0:
 		parts = append(parts, fmt.Sprintf("%d MB", e.Seen.RSS>>20))
 	}
 	if e.Seen.LastLine != "" {
