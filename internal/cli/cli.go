@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 )
@@ -59,6 +60,9 @@ func Main(app App, args []string) int {
 		panic(err) // a defect of the grammar's tags, which any test shows
 	}
 	parsed, err := parser.Parse(args)
+	if err == nil {
+		err = checkDurations(parsed)
+	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\nhint: %s\n", app.Name, err, usageHint(app.Name, err))
 		return CodeUsage
@@ -71,6 +75,16 @@ func Main(app App, args []string) int {
 		err = app.Explain(err)
 	}
 	return report(app.Name, err, sig.interrupted())
+}
+
+// checkDurations refuses what no flag of ours can mean.
+func checkDurations(parsed *kong.Context) error {
+	for _, f := range parsed.Flags() {
+		if d, ok := f.Target.Interface().(time.Duration); ok && d < 0 {
+			return fmt.Errorf("--%s: %s is below zero", f.Name, d)
+		}
+	}
+	return nil
 }
 
 func usageHint(name string, err error) string {
@@ -86,12 +100,13 @@ func usageHint(name string, err error) string {
 // report prints an error for people and chooses the exit code.
 func report(name string, err error, interrupted bool) int {
 	var coded *codedError
+	bare := errors.As(err, &coded) && coded.error == nil
 	switch {
-	case err == nil && interrupted:
+	case (err == nil || bare) && interrupted:
 		return CodeInterrupted
 	case err == nil:
 		return 0
-	case errors.As(err, &coded) && coded.error == nil:
+	case bare:
 		return coded.code
 	}
 	fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
