@@ -47,6 +47,14 @@ func diagnose(err error) (code int, hint string) {
 		model     *engines.ModelError
 		notUp     *stack.NotUpError
 	)
+	if errors.As(err, &notUp) {
+		// Not the part's own exit code: 'run' passes on that of its command.
+		code, hint = diagnose(notUp.Err)
+		if errors.As(err, &exit) || code == 0 {
+			code = cli.CodeLaunchFailed
+		}
+		return code, hint
+	}
 	switch {
 	case errors.As(err, &exit):
 		return diagnoseExit(exit)
@@ -70,10 +78,8 @@ func diagnose(err error) (code int, hint string) {
 		return cli.CodeLaunchFailed, "" // it says itself what to do
 	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
 		return cli.CodeNotFound, "give the program's path, or put it on PATH"
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ENOEXEC):
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ENOEXEC), errors.Is(err, syscall.EISDIR):
 		return cli.CodeNotExecutable, "is it a program, and may you run it? chmod +x FILE makes it one"
-	case errors.As(err, &notUp):
-		return cli.CodeLaunchFailed, ""
 	default:
 		return 0, ""
 	}

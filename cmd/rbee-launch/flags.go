@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -21,6 +22,17 @@ type placeFlags struct {
 	Ports     ports.Range `help:"The range to take a free port from." default:"${ports}" placeholder:"FIRST-LAST" group:"where"`
 	Host      string      `help:"The literal address it is to bind (default: 127.0.0.1, or 0.0.0.0 with --advertise)." placeholder:"ADDRESS" group:"where"`
 	Advertise string      `help:"The host under which others reach it." default:"localhost" placeholder:"HOST" group:"where"`
+}
+
+// Validate is called by kong.
+func (f placeFlags) Validate() error { return checkPort("--port", f.Port) }
+
+// checkPort takes 0 for no port.
+func checkPort(flag string, port int) error {
+	if port < 0 || port > 65535 {
+		return fmt.Errorf("%s: %d is no port: ports go from 1 to 65535", flag, port)
+	}
+	return nil
 }
 
 // knownFlags say where it registers.

@@ -56,6 +56,11 @@ type upCmd struct {
 	stackFlags
 }
 
+// Validate is called by kong.
+func (c *upCmd) Validate() error {
+	return errors.Join(checkPort("--registry-port", c.RegistryPort), checkPort("--queen-port", c.QueenPort))
+}
+
 // Run brings the stack up and keeps it, unless it is up already.
 func (c *upCmd) Run(call *cli.Call) error {
 	if isUp, err := c.already(call); isUp || err != nil {
