@@ -23,7 +23,7 @@ func explain(err error) error {
 	if last := launch.LastLines(err); len(last) > 0 {
 		err = fmt.Errorf("%w\nits last lines:\n  %s", err, strings.Join(last, "\n  "))
 	}
-	if hint != "" {
+	if hint != "" && !cli.HasHint(err) {
 		err = cli.WithHint(err, "%s", hint)
 	}
 	if code != 0 && !cli.HasCode(err) {
@@ -83,6 +83,14 @@ func diagnose(err error) (code int, hint string) {
 	default:
 		return 0, ""
 	}
+}
+
+// isStart reports whether err is the system's word on a program that was to be
+// started: a missing file elsewhere is another matter.
+func isStart(err error) bool {
+	var look *exec.Error
+	var start *fs.PathError
+	return errors.As(err, &look) || (errors.As(err, &start) && start.Op == "start")
 }
 
 func diagnoseExit(e *supervisor.ExitError) (code int, hint string) {

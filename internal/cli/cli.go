@@ -48,14 +48,20 @@ type Call struct {
 	Parsed *kong.Context
 }
 
-// Main parses the arguments, runs what they ask for and returns the exit code.
-func Main(app App, args []string) int {
+// Parser is the app's command line as kong knows it. Every flag has an environment
+// variable, RBEE_ and its name.
+func (app App) Parser() (*kong.Kong, error) {
 	options := append([]kong.Option{
 		kong.Name(app.Name), kong.Description(app.About), kong.UsageOnError(),
 		kong.DefaultEnvars("RBEE"), app.Vars,
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	}, app.Options...)
-	parser, err := kong.New(app.Grammar, options...)
+	return kong.New(app.Grammar, options...)
+}
+
+// Main parses the arguments, runs what they ask for and returns the exit code.
+func Main(app App, args []string) int {
+	parser, err := app.Parser()
 	if err != nil {
 		panic(err) // a defect of the grammar's tags, which any test shows
 	}
@@ -230,4 +236,10 @@ func Version() string {
 func HasCode(err error) bool {
 	var coded *codedError
 	return errors.As(err, &coded)
+}
+
+// HasHint reports whether a hint was given to err already.
+func HasHint(err error) bool {
+	var hinted *hintedError
+	return errors.As(err, &hinted)
 }
