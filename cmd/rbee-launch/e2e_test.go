@@ -343,6 +343,9 @@ func awaitEnd(t *testing.T, procs []proc) {
 			return
 		}
 		if time.Now().After(deadline) {
+			for _, p := range left {
+				_ = syscall.Kill(p.pid, syscall.SIGKILL) // what the test found must not outlive it
+			}
 			t.Fatalf("these live on: %v", left)
 		}
 	}
