@@ -76,9 +76,9 @@ func diagnose(err error) (code int, hint string) {
 		return cli.CodeUsage, "'rbee-launch engines' shows what there is"
 	case errors.As(err, &model):
 		return cli.CodeLaunchFailed, "" // it says itself what to do
-	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
+	case isStart(err) && (errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist)):
 		return cli.CodeNotFound, "give the program's path, or put it on PATH"
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ENOEXEC), errors.Is(err, syscall.EISDIR):
+	case isStart(err) && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENOEXEC) || errors.Is(err, syscall.EISDIR)):
 		return cli.CodeNotExecutable, "is it a program, and may you run it? chmod +x FILE makes it one"
 	default:
 		return 0, ""

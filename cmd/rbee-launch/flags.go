@@ -71,11 +71,11 @@ func (f outputFlags) logger(call *cli.Call) *slog.Logger {
 func (f lifeFlags) config(call *cli.Call, cfg launch.Config) (launch.Config, error) {
 	runtimeDir, err := cli.RuntimeDir()
 	if err != nil {
-		return cfg, err
+		return cfg, cli.WithCode(cli.CodeLaunchFailed, err)
 	}
 	stateDir, err := cli.StateDir()
 	if err != nil {
-		return cfg, err
+		return cfg, cli.WithCode(cli.CodeLaunchFailed, err)
 	}
 	cfg.RuntimeDir, cfg.LogDir = runtimeDir, filepath.Join(stateDir, "logs")
 	cfg.Restart = supervisor.Restart{When: supervisor.When(f.Restart)}
