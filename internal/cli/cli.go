@@ -6,11 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime/debug"
 	"strings"
-	"sync"
-	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -159,62 +156,6 @@ func (e *codedError) Error() string {
 }
 
 func (e *codedError) Unwrap() error { return e.error }
-
-// signals turns the first signal into the end of a context, the second into hurry.
-type signals struct {
-	ctx    context.Context
-	cancel context.CancelFunc
-	hurry  chan struct{}
-	caught chan os.Signal
-	done   chan struct{}
-
-	mu    sync.Mutex
-	first os.Signal
-}
-
-func catchSignals() *signals {
-	ctx, cancel := context.WithCancel(context.Background())
-	s := &signals{
-		ctx: ctx, cancel: cancel, hurry: make(chan struct{}),
-		caught: make(chan os.Signal, 2), done: make(chan struct{}),
-	}
-	// SIGPIPE too: when whoever reads our output has gone, that is a stop like any
-	// other, and one that cleans up.
-	signal.Notify(s.caught, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
-	go s.run()
-	return s
-}
-
-func (s *signals) run() {
-	defer close(s.done)
-	first, ok := <-s.caught
-	if !ok {
-		return
-	}
-	s.mu.Lock()
-	s.first = first
-	s.mu.Unlock()
-	s.cancel()
-	for second := range s.caught {
-		if second != syscall.SIGPIPE { // each line we print makes one
-			close(s.hurry)
-			return
-		}
-	}
-}
-
-func (s *signals) stop() {
-	signal.Stop(s.caught)
-	close(s.caught)
-	<-s.done
-	s.cancel()
-}
-
-func (s *signals) interrupted() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.first == syscall.SIGINT
-}
 
 // Version is the module's version and the commit it was built from, as far as the
 // build recorded them.
