@@ -38,7 +38,7 @@ type Event struct {
 	Port       int       `json:"port,omitempty"`
 	URL        string    `json:"url,omitempty"`
 	With       string    `json:"with,omitempty"`      // registered: "registry" or "queen"
-	ExitCode   *int      `json:"exit_code,omitempty"` // exited: as a shell gives it
+	ExitCode   *int      `json:"exit_code,omitempty"` // exited, and failed by an exit: as a shell gives it
 	Error      string    `json:"error,omitempty"`
 	LastLines  []string  `json:"last_lines,omitempty"` // failed, and exited before ready: of the child's output
 	WaitMS     int64     `json:"wait_ms,omitempty"`    // restarting: until then
@@ -52,8 +52,13 @@ type Event struct {
 func (e *Event) fill(s supervisor.Event) {
 	e.Time, e.Event, e.PID = s.Time, EventType(s.Type), s.PID
 	e.Seen, e.WaitMS = s.Seen, s.Wait.Milliseconds()
-	if s.Exit != nil {
-		code := s.Exit.ShellCode()
+	exit := s.Exit
+	var early *supervisor.ExitError
+	if errors.As(s.Err, &early) {
+		exit = &early.Exit
+	}
+	if exit != nil {
+		code := exit.ShellCode()
 		e.ExitCode = &code
 	}
 	if s.Err != nil {

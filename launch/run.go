@@ -183,8 +183,8 @@ func (l *launching) sayFarewell() {
 	l.mu.Lock()
 	l.stopping = true
 	going := l.announced
+	l.emitLocked(Event{Event: Stopping, PID: l.shown.PID})
 	l.mu.Unlock()
-	l.emit(Event{Event: Stopping})
 	if going == nil {
 		return
 	}
