@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"golang.org/x/term"
 
@@ -256,7 +257,7 @@ func plain(text string) string {
 		case escaped:
 			// A CSI sequence ends with a letter; so, near enough, do the others.
 			escaped = !(r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z')
-		case r >= ' ' && r != 0x7f:
+		case unicode.IsPrint(r): // neither C1 controls nor what turns the direction of text
 			b.WriteRune(r)
 		}
 	}
