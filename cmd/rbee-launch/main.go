@@ -25,7 +25,11 @@ func run() int {
 	if name := filepath.Base(os.Args[0]); program.Knows(name) {
 		return program.Main(name, os.Args[1:])
 	}
-	return cli.Main(cli.App{
+	return cli.Main(app(), os.Args[1:])
+}
+
+func app() cli.App {
+	return cli.App{
 		Name:    "rbee-launch",
 		About:   "Start a server, know that it is ready, have others find it, keep it alive, leave nothing behind.",
 		Grammar: &grammar{},
@@ -34,7 +38,7 @@ func run() int {
 		},
 		Explain: explain,
 		Options: []kong.Option{kong.ExplicitGroups(groups)},
-	}, os.Args[1:])
+	}
 }
 
 type grammar struct {

@@ -51,7 +51,7 @@ func setup(env *testscript.Env) error {
 	if err != nil {
 		return err
 	}
-	env.Setenv("LAUNCH", launcher)
+	env.Setenv("BIN", filepath.Dir(launcher))
 	for _, key := range []string{"GORACE", "RBEE_CI"} {
 		env.Setenv(key, os.Getenv(key))
 	}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+)
+
+func parser(t *testing.T) *kong.Kong {
+	t.Helper()
+	k, err := app().Parser()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// Every flag has an environment variable of the same meaning.
+func TestEveryFlagHasAVariable(t *testing.T) {
+	seen := 0
+	for _, leaf := range parser(t).Model.Leaves(false) {
+		for _, group := range leaf.AllFlags(false) {
+			for _, f := range group {
+				if f.Name == "help" {
+					continue
+				}
+				seen++
+				want := "RBEE_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+				if !slices.Equal(f.Envs, []string{want}) {
+					t.Errorf("%s --%s reads %q, not %s", leaf.Path(), f.Name, f.Envs, want)
+				}
+			}
+		}
+	}
+	if seen == 0 {
+		t.Error("no command has a flag")
+	}
+}
+
+func TestVariablesAndFlags(t *testing.T) {
+	t.Setenv("RBEE_MODEL", "from-the-environment")
+	t.Setenv("RBEE_GRACE", "3s")
+	t.Setenv("RBEE_QUEEN_URL", "")
+	for _, test := range []struct {
+		name        string
+		args        []string
+		model       string
+		grace       string
+		registryURL string
+	}{
+		{"variables", []string{"worker"}, "from-the-environment", "3s", "http://127.0.0.1:7830"},
+		{"flags win", []string{"worker", "--model", "m", "--grace=1s", "--registry-url", ""}, "m", "1s", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			cli := &grammar{}
+			a := app()
+			a.Grammar = cli
+			k, err := a.Parser()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := k.Parse(test.args); err != nil {
+				t.Fatal(err)
+			}
+			w := cli.Worker
+			if w.Model != test.model || w.Grace.String() != test.grace || w.RegistryURL != test.registryURL {
+				t.Errorf("model %q, grace %s, registry %q", w.Model, w.Grace, w.RegistryURL)
+			}
+			if w.QueenURL == nil || *w.QueenURL != "" {
+				t.Errorf("an empty RBEE_QUEEN_URL is no queen, not %v", w.QueenURL)
+			}
+		})
+	}
+}
+
+func TestCandidates(t *testing.T) {
+	for _, test := range []struct {
+		words string
+		want  string
+	}{
+		{"wo", "worker"},
+		{"e", "engines exec"},
+		{"complete", ""}, // hidden, and "completion" is longer
+		{"compl", "completion"},
+		{"worker --res", "--restart"},
+		{"worker --restart ", "always never on-failure"},
+		{"worker --restart on", "on-failure"},
+		{"worker --model some --restart ", "always never on-failure"},
+		{"worker --json --log-level w", "warn"},
+		{"worker --log-level=debug --res", "--restart"},
+		{"worker --model ", ""}, // a file, perhaps: the shell's own completion
+		{"worker -- --res", ""}, // the engine's words, not ours
+		{"completion ", "bash fish zsh"},
+		{"completion z", "zsh"},
+	} {
+		words := strings.Split(test.words, " ")
+		if got := strings.Join(candidates(parser(t).Model.Node, words), " "); got != test.want {
+			t.Errorf("%q: %q, not %q", test.words, got, test.want)
+		}
+	}
+}
+
+func TestCandidatesOfNothing(t *testing.T) {
+	got := candidates(parser(t).Model.Node, nil)
+	if !slices.Contains(got, "worker") || slices.Contains(got, "complete") {
+		t.Errorf("%q", got)
+	}
+}

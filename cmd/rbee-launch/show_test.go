@@ -1,0 +1,26 @@
+package main
+
+import "testing"
+
+// A child's output stands in a line of our own: nothing in it may move the cursor,
+// change colours or the title, or turn the text around.
+func TestPlain(t *testing.T) {
+	for _, test := range []struct{ name, in, want string }{
+		{"text", "loading 10 % of größe…", "loading 10 % of größe…"},
+		{"colour", "\x1b[31mred\x1b[0m text", "red text"},
+		{"cursor", "a\x1b[2K\x1b[1Ab", "ab"},
+		{"carriage return", "10 %\r20 %", "10 %20 %"},
+		{"bell and backspace", "a\a\bb", "ab"},
+		{"delete", "a\x7fb", "ab"},
+		{"a CSI of one character", "a\u009b31mb", "a31mb"},
+		{"right to left", "a\u202eb", "ab"},
+		{"an unfinished sequence", "a\x1b[", "a"},
+		{"nothing", "", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := plain(test.in); got != test.want {
+				t.Errorf("%q, not %q", got, test.want)
+			}
+		})
+	}
+}
