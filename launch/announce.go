@@ -41,7 +41,7 @@ func (l *launching) newAnnouncer(ctx context.Context, life registry.Component) *
 func (a *announcer) to(ctx context.Context, l *launching, name string, r registry.Registrar, life registry.Component, every time.Duration) {
 	run := registry.Announcement{
 		To: r, Component: life, Healthy: a.healthy.Load, Log: l.cfg.Log.With("with", name),
-		Interval: l.cfg.HeartbeatInterval * every, Hurry: l.cfg.Hurry,
+		Interval: l.cfg.HeartbeatInterval * every, Hurry: l.cfg.Hurry, BeatAtOnce: name == withQueen,
 		OnState: func(s registry.State) { l.onState(name, life.InstanceID, s) },
 	}
 	a.done.Go(func() {

@@ -33,12 +33,15 @@ type State struct {
 type Announcement struct {
 	To        Registrar
 	Component Component
-	Interval  time.Duration   // between heartbeats; 15 s when zero; never longer than Register asked for
-	Healthy   func() bool     // asked before each registration and heartbeat, and must be quick; nil is always
-	OnState   func(State)     // called from Run's goroutine when the state changes; may be nil
-	Farewell  time.Duration   // how long unregistering may take at the end; 2 s when zero
-	Hurry     <-chan struct{} // when closed, no time at all; may be nil
-	Log       *slog.Logger    // silent when nil
+	Interval  time.Duration // between heartbeats; 15 s when zero; never longer than Register asked for
+	// BeatAtOnce sends the first heartbeat right after a registration: for the queen,
+	// to whom a worker is online from its first heartbeat on.
+	BeatAtOnce bool
+	Healthy    func() bool     // asked before each registration and heartbeat, and must be quick; nil is always
+	OnState    func(State)     // called from Run's goroutine when the state changes; may be nil
+	Farewell   time.Duration   // how long unregistering may take at the end; 2 s when zero
+	Hurry      <-chan struct{} // when closed, no time at all; may be nil
+	Log        *slog.Logger    // silent when nil
 }
 
 const (
@@ -98,16 +101,20 @@ func (s *session) untilHealthy(ctx context.Context) bool {
 // exchange registers or heartbeats, and says how long to wait then. Its error
 // is final.
 func (s *session) exchange(ctx context.Context) (pause time.Duration, err error) {
-	if s.known {
-		err = s.To.Heartbeat(ctx, s.Component)
-	} else {
+	registering := !s.known
+	if registering {
 		err = s.register(ctx)
+	} else {
+		err = s.To.Heartbeat(ctx, s.Component)
 	}
 	switch {
 	case ctx.Err() != nil:
 		return 0, nil // whatever came of it, the farewell is next
 	case err == nil:
 		s.succeeded()
+		if registering && s.BeatAtOnce {
+			return 0, nil
+		}
 		return beatPause(s.interval, rand.Float64()), nil
 	case errors.Is(err, ErrSuperseded):
 		s.enter(State{Err: err})

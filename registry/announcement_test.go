@@ -439,3 +439,19 @@ func TestFarewellIsBounded(t *testing.T) {
 		})
 	}
 }
+
+func TestBeatAtOnce(t *testing.T) {
+	for atOnce, want := range map[bool]string{true: "register heartbeat", false: "register"} {
+		synctest.Test(t, func(t *testing.T) {
+			d := &desk{}
+			end := announce(&registry.Announcement{To: d, BeatAtOnce: atOnce})
+			time.Sleep(time.Second) // long before the interval is over
+			if got := story(d.taken()); got != want {
+				t.Errorf("at once %v: it did: %s", atOnce, got)
+			}
+			if err := end(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}

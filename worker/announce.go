@@ -58,7 +58,8 @@ func (w *Worker) announcements(addr net.Addr) (news []*registry.Announcement, ha
 			return nil, nil, err
 		}
 		closers = append(closers, queen.Close)
-		announce("queen", queen).Interval = 2 * every
+		a := announce("queen", queen)
+		a.Interval, a.BeatAtOnce = 2*every, true
 	}
 	return news, hangUp, nil
 }

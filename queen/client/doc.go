@@ -4,7 +4,7 @@
 //	queen, err := client.New(client.Config{Find: client.Through(reg), SpawnedBy: "gui"})
 //	...
 //	defer queen.Close()
-//	a := registry.Announcement{To: queen, Component: worker, Interval: client.HeartbeatInterval}
+//	a := registry.Announcement{To: queen, Component: worker, Interval: client.HeartbeatInterval, BeatAtOnce: true}
 //	err = a.Run(ctx)
 //
 // A Client is a registry.Registrar, so that one announcing loop serves the
