@@ -24,8 +24,11 @@ import (
 	"github.com/rbee-launch/rbee-launch/supervisor"
 )
 
-// beat is the heartbeat's interval in these tests.
-const beat = 100 * time.Millisecond
+const (
+	beat = 100 * time.Millisecond // the heartbeat's interval in these tests
+	// patience is no measure of anything: it only ends a test that waits in vain.
+	patience = 30 * time.Second
+)
 
 // testPorts are out of the way of people's launchers. Their leases are the
 // machine's own, so that tests which run side by side get different ports.
@@ -105,16 +108,22 @@ func start(t testing.TB, cfg launch.Config) *running {
 // that names it.
 func (r *running) await(kind launch.EventType, with ...string) launch.Event {
 	r.t.Helper()
-	for e := range r.events {
-		if e.Event == kind && (len(with) == 0 || slices.Contains(with, e.With)) {
-			return e
-		}
-		if e.Event == launch.Failed {
-			r.t.Fatalf("waiting for %q: it failed: %v", kind, e.Err)
+	limit := time.After(patience)
+	for {
+		select {
+		case e, ok := <-r.events:
+			switch {
+			case !ok:
+				r.t.Fatalf("waiting for %q: the launch ended: %v", kind, r.wait())
+			case e.Event == kind && (len(with) == 0 || slices.Contains(with, e.With)):
+				return e
+			case e.Event == launch.Failed:
+				r.t.Fatalf("waiting for %q: it failed: %v", kind, e.Err)
+			}
+		case <-limit:
+			r.t.Fatalf("waiting for %q: not within %s", kind, patience)
 		}
 	}
-	r.t.Fatalf("waiting for %q: the launch ended: %v", kind, r.wait())
-	return launch.Event{}
 }
 
 // wait is for the launch's end by itself.
@@ -219,15 +228,15 @@ func onlyWorker(t testing.TB, c *registry.Client) registry.Entry {
 }
 
 // eventually asks again and again, for what is told by no event, until the answer is
-// yes or the tests' own time limit comes.
+// yes.
 func eventually(t testing.TB, what string, ask func() bool) {
 	t.Helper()
-	limit := time.After(30 * time.Second)
+	limit := time.After(patience)
 	for !ask() {
 		select {
 		case <-time.After(5 * time.Millisecond):
 		case <-limit:
-			t.Fatalf("not within 30 s: %s", what)
+			t.Fatalf("not within %s: %s", patience, what)
 		}
 	}
 }
