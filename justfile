@@ -36,7 +36,7 @@ demo *FLAGS:
 bench:
 	go test -run '^$' -bench Launch -benchtime 20x ./launch
 	go test -run '^$' -bench Heartbeat -benchtime 2s ./registry/server | \
-		awk '{ print } /\/registry/ { ours = $(NF-1) } /\/bare/ { bare = $(NF-1) } \
+		awk '{ print } /Heartbeat\/registry/ { ours = $(NF-1) } /Heartbeat\/bare/ { bare = $(NF-1) } \
 			END { printf "heartbeats: %.2f of what a bare handler takes\n", ours / bare }'
 
 # what CI does, on a Debian machine, as root
