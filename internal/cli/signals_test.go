@@ -26,6 +26,7 @@ func TestMain(m *testing.M) {
 type program struct {
 	Serve serveCmd `cmd:""`
 	Print printCmd `cmd:""`
+	Fail  failCmd  `cmd:""`
 }
 
 // serveCmd is a server whose client hangs up, again and again, before it is answered;
