@@ -45,7 +45,7 @@ func BenchmarkLaunch(b *testing.B) {
 type berths struct{ used int }
 
 func (p *berths) next(children int) ports.Range {
-	const first, all = 10000, 6000
+	const first, all = 24000, 6000
 	at := first + p.used%(all-children)
 	p.used += children
 	return ports.Range{First: at, Last: at + children - 1}
