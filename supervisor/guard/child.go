@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"syscall"
 )
 
@@ -132,13 +133,17 @@ func inherit(orphans map[uint64]*Child) {
 			signalGroup(c.pid, syscall.SIGKILL)
 		}
 	}
+	var unknown []identity
 	for {
-		left := heirlooms(orphans)
-		if len(left) == 0 {
+		left, now := heirlooms(orphans)
+		// A zombie that has just come may have passed its place on to another process,
+		// as survey says; here not all zombies are ours to reap.
+		if len(left) == 0 && slices.Equal(now, unknown) {
 			return
 		}
+		unknown = now
+		kill(left)
 		for _, p := range left {
-			killExactly(p.identity)
 			if p.parent == os.Getpid() {
 				_, _ = syscall.Wait4(p.pid, nil, 0, nil)
 			}

@@ -124,7 +124,12 @@ var families = map[string]string{
 	"daemon":              `setsid sh -c 'setsid sleep 1000 & echo up'; sleep 1000`,
 	"leader leaves":       `setsid sh -c '(setsid sleep 1000 &) ; echo up' ; exit 0`,
 	"without environment": `setsid env -i sleep 1000 & echo up; wait`,
-	"stopped":             `sleep 1000 & echo up; kill -STOP $$`,
+	// Each of these forks the next and ends: there is no moment at which a look at the
+	// process table shows them all.
+	"relay":             `export RELAY='sh -c "$RELAY" &'; sh -c "$RELAY"; echo up; sleep 1000`,
+	"relay left behind": `export RELAY='sh -c "$RELAY" &'; sh -c "$RELAY"; echo up; exit 0`,
+	"relay of sessions": `export RELAY='setsid sh -c "$RELAY" &'; sh -c "$RELAY"; echo up; sleep 1000`,
+	"stopped":           `sleep 1000 & echo up; kill -STOP $$`,
 }
 
 func forEachFamily(t *testing.T, test func(t *testing.T, script string)) {

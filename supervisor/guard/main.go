@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"maps"
 	"net"
 	"os"
 	"os/signal"
@@ -185,6 +186,7 @@ func (m *minder) reap() {
 		if err != nil || pid <= 0 {
 			break
 		}
+		m.forget(pid)
 		for _, w := range m.wards {
 			if w.pid == pid && !w.exited {
 				w.exited = true
@@ -205,14 +207,25 @@ func (m *minder) sweep() {
 			if !w.exited {
 				signalGroup(w.pid, syscall.SIGKILL)
 			}
-			for _, p := range left[id] {
-				killExactly(p.identity)
-			}
+			kill(left[id])
 		}
-		if w.exited && len(left[id]) == 0 {
+		if w.exited && len(left[id]) == 0 && len(left[0]) == 0 {
 			delete(m.wards, id)
+			maps.DeleteFunc(m.kin, func(_ identity, of uint64) bool { return of == id })
 			m.tell(report{News: newsGone, Child: id})
 		}
+	}
+}
+
+// kill ends processes of the guard's tree. The groups of its own children go as a
+// whole: a member that forks just now can't get away, and until the child is reaped
+// the number of its group can't be another's.
+func kill(tree []process) {
+	for _, p := range tree {
+		if p.parent == os.Getpid() {
+			signalGroup(p.group, syscall.SIGKILL)
+		}
+		killExactly(p.identity)
 	}
 }
 
@@ -242,7 +255,9 @@ func (m *minder) lastWill() {
 	var patience time.Duration
 	for _, w := range m.wards {
 		patience = max(patience, min(w.grace, 2*time.Second))
-		signalGroup(w.pid, w.stop)
+		if !w.exited || m.groupLives(w) {
+			signalGroup(w.pid, w.stop)
+		}
 	}
 	deadline := time.After(patience)
 	tick := time.NewTicker(10 * time.Millisecond)
@@ -266,12 +281,8 @@ func (m *minder) lastWill() {
 // killStrays ends the orphans that could be laid at no child's door.
 func (m *minder) killStrays() {
 	for m.strays() {
-		left := descendants(os.Getpid(), m.table())
-		if len(left) == 0 {
-			return
-		}
-		for _, p := range left {
-			killExactly(p.identity)
+		for _, line := range m.lineages() {
+			kill(line)
 		}
 		m.reap()
 		time.Sleep(time.Millisecond) // SIGKILL takes effect when the kernel gets to it

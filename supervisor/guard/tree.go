@@ -1,7 +1,10 @@
 package guard
 
 import (
+	"cmp"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 )
 
@@ -30,23 +33,27 @@ func markOf(guard int, child uint64) string {
 	return markEnv + "=" + strconv.Itoa(guard) + "." + strconv.FormatUint(child, 10)
 }
 
-// survey lists the living processes of every ward's tree, the children
-// themselves left out, as soon as one child has left something behind. Otherwise,
-// which is the usual case, it reads no process table and returns nil.
+// survey lists every ward's tree, the wards themselves left out, as soon as one of
+// them has left something behind. Otherwise, which is the usual case, it reads no
+// process but the guard and returns nil.
+//
+// The zombies among the guard's own children are in the list, those whose ward can't
+// be told under 0: what a process started in its last moment may not show before that
+// process has been reaped. Only the guard reaps them, so that no descendant can pass
+// from a process that was looked at to one that was not.
 func (m *minder) survey() map[uint64][]process {
 	if !m.strays() {
 		return nil
 	}
-	table := m.table()
-	for _, p := range table {
-		if p.parent == os.Getpid() {
-			m.adopt(p, table)
-		}
-	}
 	found := map[uint64][]process{}
-	for _, p := range descendants(os.Getpid(), table) {
-		if id, ok := m.wardOf(p, table); ok && p.pid != m.wards[id].pid {
-			found[id] = append(found[id], p)
+	for _, line := range m.lineages() {
+		child := line[0]
+		id, known := m.wardOf(child)
+		switch {
+		case known && child.pid == m.wards[id].pid:
+			found[id] = append(found[id], line[1:]...)
+		case known, child.zombie:
+			found[id] = append(found[id], line...)
 		}
 	}
 	return found
@@ -88,71 +95,79 @@ func isBelow(p process, root int, table map[int]process) bool {
 	return false
 }
 
-// wardOf climbs from p to the guard's own child above it and says whose that is.
-func (m *minder) wardOf(p process, table map[int]process) (uint64, bool) {
-	for range len(table) {
-		if p.parent == os.Getpid() {
-			id, ok := m.kin[p.identity]
-			return id, ok && m.wards[id] != nil
+// lineagesIn is one list for each child of root: the child itself, be it a zombie,
+// and what lives below it.
+func lineagesIn(table map[int]process, root int) [][]process {
+	var all [][]process
+	for _, p := range table {
+		if p.parent == root {
+			all = append(all, append([]process{p}, descendants(p.pid, table)...))
 		}
-		up, ok := table[p.parent]
-		if !ok {
-			return 0, false
+	}
+	return all
+}
+
+// wardOf says whose a child of the guard is, and 0 where that can't be told. The
+// answer is remembered, since an orphan may change its session later.
+func (m *minder) wardOf(p process) (id uint64, known bool) {
+	id, known = m.kin[p.identity]
+	if !known {
+		if id, known = m.recognise(p); known {
+			m.kin[p.identity] = id
 		}
-		p = up
+	}
+	if !known || m.wards[id] == nil {
+		return 0, false
+	}
+	return id, true
+}
+
+// recognise tells a ward by its pid, and an orphan by its session, its group or its
+// mark. Where there is but one ward, all orphans are its.
+func (m *minder) recognise(p process) (id uint64, known bool) {
+	for id, w := range m.wards {
+		if (p.pid == w.pid && !w.exited) || p.session == w.pid || p.group == w.pid || carries(p.pid, mark(id)) {
+			return id, true
+		}
+		if len(m.wards) == 1 {
+			return id, true
+		}
 	}
 	return 0, false
 }
 
-// adopt decides whose a direct child of the guard is: a ward itself, or an orphan
-// known by its session, its group or its mark. The answer is remembered, since an
-// orphan may change its session later.
-func (m *minder) adopt(p process, table map[int]process) {
-	if _, known := m.kin[p.identity]; known {
-		return
-	}
-	for gone := range m.kin {
-		if now, ok := table[gone.pid]; !ok || now.identity != gone {
-			delete(m.kin, gone)
-		}
-	}
-	for id, w := range m.wards {
-		if (p.pid == w.pid && !w.exited) || p.session == w.pid || p.group == w.pid || carries(p.pid, mark(id)) {
-			m.kin[p.identity] = id
-			return
-		}
-	}
-	if len(m.wards) == 1 {
-		for id := range m.wards {
-			m.kin[p.identity] = id
-		}
-	}
+// forget drops what was remembered of a child that has been reaped: its pid may soon
+// be another's.
+func (m *minder) forget(pid int) {
+	maps.DeleteFunc(m.kin, func(who identity, _ uint64) bool { return who.pid == pid })
 }
 
 // heirlooms lists what a dead guard's children left to this process: those in a
 // child's session or group, those that carry its mark, and all below them.
-// Zombies are in the list too, since they are this process's to reap.
-func heirlooms(orphans map[uint64]*Child) []process {
-	table := processTable()
-	var found []process
-	for _, p := range table {
-		if p.parent != os.Getpid() {
-			continue
-		}
-		for _, c := range orphans {
-			// A session outside our PID namespace reads as 0, so a child that never
-			// started must match nothing.
-			if c.pid == 0 {
-				continue
-			}
-			if c.belongs(p) {
-				found = append(found, p)
-				found = append(found, descendants(p.pid, table)...)
-				break
-			}
+// Zombies are in the list too, since they are this process's to reap; those whose
+// origin can't be told any more, which may be anybody's, are apart.
+func heirlooms(orphans map[uint64]*Child) (found []process, unknown []identity) {
+	for _, line := range lineages(os.Getpid()) {
+		switch child := line[0]; {
+		case leftBy(orphans, child):
+			found = append(found, line...)
+		case child.zombie:
+			unknown = append(unknown, child.identity)
 		}
 	}
-	return found
+	slices.SortFunc(unknown, func(a, b identity) int { return cmp.Compare(a.pid, b.pid) })
+	return found, unknown
+}
+
+func leftBy(orphans map[uint64]*Child, p process) bool {
+	for _, c := range orphans {
+		// A session outside our PID namespace reads as 0, so a child that never
+		// started must match nothing.
+		if c.pid != 0 && c.belongs(p) {
+			return true
+		}
+	}
+	return false
 }
 
 // Pids lists the living processes of the child's tree, its own first.

@@ -102,7 +102,23 @@ func (m *minder) isLivingWard(pid int) bool {
 	return false
 }
 
-func (m *minder) table() map[int]process { return processTable() }
+func (m *minder) lineages() [][]process { return lineages(os.Getpid()) }
+
+// lineages looks at root's own descendants alone, which is quick: what forks while it
+// is being killed is a race.
+func lineages(root int) [][]process {
+	pids, ok := childrenOf(root)
+	if !ok {
+		return lineagesIn(processTable(), root)
+	}
+	var all [][]process
+	for _, pid := range pids {
+		if p, ok := readProcess(pid); ok {
+			all = append(all, append([]process{p}, family(pid)...))
+		}
+	}
+	return all
+}
 
 func processTable() map[int]process {
 	entries, err := os.ReadDir("/proc")

@@ -48,6 +48,10 @@ func (c *Child) tree() []process {
 
 func family(pid int) []process { return descendants(pid, processTable()) }
 
+func (m *minder) lineages() [][]process { return lineagesIn(m.table(), os.Getpid()) }
+
+func lineages(root int) [][]process { return lineagesIn(processTable(), root) }
+
 // table is the process table as the guard sees it. An orphan's parent is PID 1
 // here, not the guard: only one in a ward's group or session is taken for ours.
 func (m *minder) table() map[int]process {
