@@ -204,6 +204,20 @@ func (l *launching) showAs(id string) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.record == nil || l.shown.ID != id { // a new port need not mean a new id
+		if err := l.list(id); err != nil {
+			return err
+		}
+	}
+	l.shown = Launch{
+		Type: l.cfg.Type, Model: l.cfg.Model, Engine: l.cfg.Engine,
+		SupervisorPID: os.Getpid(), StartedAt: time.Now(),
+	}
+	return nil
+}
+
+// list takes a record for the id, in place of the one there is.
+func (l *launching) list(id string) error {
 	next, err := openRecord(l.cfg.RuntimeDir, id)
 	var inUse *InUseError
 	if errors.As(err, &inUse) {
@@ -216,10 +230,6 @@ func (l *launching) showAs(id string) error {
 		l.cfg.Log.Warn("the launch is still listed under an old id", "err", err)
 	}
 	l.record = next
-	l.shown = Launch{
-		Type: l.cfg.Type, Model: l.cfg.Model, Engine: l.cfg.Engine,
-		SupervisorPID: os.Getpid(), StartedAt: time.Now(),
-	}
 	return nil
 }
 
