@@ -227,15 +227,12 @@ func (s *status) draw(text string) {
 		width = 80
 	}
 	// What a child prints may hold anything: only what is plain reaches the terminal.
-	line := []rune(plain(text))
-	if len(line) >= width {
-		line = append(line[:width-2], '…')
-	}
+	line := shorten(plain(text), width-1)
 	bright := ""
 	if s.dim != "" {
 		bright = "\x1b[0m"
 	}
-	s.to.print(s.w, "\r\x1b[K"+s.dim+string(line)+bright)
+	s.to.print(s.w, "\r\x1b[K"+s.dim+line+bright)
 	s.drawn = true
 }
 
@@ -244,6 +241,17 @@ func (s *status) clear() {
 		s.to.print(s.w, "\r\x1b[K")
 		s.drawn = false
 	}
+}
+
+// shorten leaves the middle out of a text that is longer than n characters: how far a
+// start has come stands at the end of most lines of a log.
+func shorten(text string, n int) string {
+	line := []rune(text)
+	if len(line) <= n {
+		return text
+	}
+	head := n / 2
+	return string(line[:head]) + "…" + string(line[len(line)-(n-head-1):])
 }
 
 // plain takes escape sequences and control characters out.

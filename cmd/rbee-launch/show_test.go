@@ -24,3 +24,21 @@ func TestPlain(t *testing.T) {
 		})
 	}
 }
+
+func TestShorten(t *testing.T) {
+	for _, test := range []struct {
+		in   string
+		n    int
+		want string
+	}{
+		{"loading", 7, "loading"},
+		{"loading", 6, "loa…ng"},
+		{"loading", 5, "lo…ng"},
+		{"größer als", 5, "gr…ls"},
+		{"", 5, ""},
+	} {
+		if got := shorten(test.in, test.n); got != test.want {
+			t.Errorf("%q in %d: %q, not %q", test.in, test.n, got, test.want)
+		}
+	}
+}
