@@ -287,7 +287,9 @@ func (s *story) await(ts *testscript.TestScript, neg bool, args []string) {
 	re, err := regexp.Compile("(?m)" + args[0])
 	ts.Check(err)
 	var out []byte
-	for deadline := time.Now().Add(longest); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	pause := 10 * time.Millisecond
+	for deadline := time.Now().Add(longest); time.Now().Before(deadline); time.Sleep(pause) {
+		pause = min(pause*5/4, 200*time.Millisecond) // a start that is asked after too often is slower
 		switch args[1] {
 		case "http":
 			out = ask(ts, args[2:])
