@@ -211,7 +211,7 @@ func (g *Guard) Spawn(ctx context.Context, cmd Command) (*Child, error) {
 
 func (cmd Command) request() (request, error) {
 	req := request{
-		Op: opSpawn, Path: cmd.Path, Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir,
+		Op: opSpawn, Args: cmd.Args, Env: cmd.Env,
 		Signal: int(cmd.Stop), GraceMS: cmd.Grace.Milliseconds(),
 		files: []*os.File{cmd.Stdin, cmd.Stdout, cmd.Stderr},
 	}
@@ -221,15 +221,15 @@ func (cmd Command) request() (request, error) {
 	if req.Signal == 0 {
 		req.Signal = int(syscall.SIGTERM)
 	}
-	var err error
-	if req.Dir == "" { // the guard's own is "/"
-		if req.Dir, err = os.Getwd(); err != nil {
-			return req, fmt.Errorf("start %s: %w", cmd.Path, err)
-		}
-	}
-	if req.Path, err = filepath.Abs(cmd.Path); err != nil {
+	dir, err := filepath.Abs(cmd.Dir) // the guard's own is "/"
+	if err != nil {
 		return req, fmt.Errorf("start %s: %w", cmd.Path, err)
 	}
+	path, err := filepath.Abs(cmd.Path)
+	if err != nil {
+		return req, fmt.Errorf("start %s: %w", cmd.Path, err)
+	}
+	req.Dir, req.Path = text(dir), text(path)
 	if req.null, err = os.OpenFile(os.DevNull, os.O_RDWR, 0); err != nil {
 		return req, fmt.Errorf("start %s: %w", cmd.Path, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -58,13 +59,19 @@ func start(t *testing.T) *guard.Guard {
 // pipe's end is the proof that nobody is left.
 func spawn(t *testing.T, g *guard.Guard, script string) (*guard.Child, *bufio.Reader) {
 	t.Helper()
+	return spawnCommand(t, g, shell(script, nil))
+}
+
+func spawnCommand(t *testing.T, g *guard.Guard, cmd guard.Command) (*guard.Child, *bufio.Reader) {
+	t.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = r.Close() })
 	defer w.Close()
-	c, err := g.Spawn(t.Context(), shell(script, w))
+	cmd.Stdout, cmd.Stderr = w, w
+	c, err := g.Spawn(t.Context(), cmd)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,6 +105,44 @@ func TestExitIsReported(t *testing.T) {
 			t.Errorf("%s: got %q, %d; want %q, %d", script, got, got.ShellCode(), want.text, want.code)
 		}
 	}
+}
+
+// File names, and so arguments and variables, are any bytes but 0.
+func TestBytesComeThrough(t *testing.T) {
+	const odd = "caf\xe9 <&> caf\u00e9"
+	g := start(t)
+	c, out := spawnCommand(t, g, guard.Command{
+		Path: "/bin/sh", Args: []string{"sh", "-c", `printf '%s|%s\n' "$1" "$ODD"`, "sh", odd},
+		Env: []string{"ODD=" + odd},
+	})
+	if got, want := line(t, out), odd+"|"+odd; got != want {
+		t.Errorf("the child got %q, want %q", got, want)
+	}
+	<-c.Gone()
+}
+
+// The guard's own working directory is another.
+func TestRelativeDir(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.Mkdir("sub", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := filepath.EvalSymlinks(filepath.Join(dir, "sub"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := start(t)
+	cmd := shell("pwd -P", nil)
+	cmd.Dir = "sub"
+	c, out := spawnCommand(t, g, cmd)
+	if got := line(t, out); got != want {
+		t.Errorf("it runs in %s, want %s", got, want)
+	}
+	<-c.Gone()
 }
 
 func TestSpawnFails(t *testing.T) {

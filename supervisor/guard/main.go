@@ -169,8 +169,8 @@ func (m *minder) forkExec(req request) (int, error) {
 	for i, f := range req.files {
 		files[i] = f.Fd()
 	}
-	return syscall.ForkExec(req.Path, req.Args, &syscall.ProcAttr{
-		Dir: req.Dir, Env: append(req.Env, mark(req.Child)), Files: files, Sys: childAttr(),
+	return syscall.ForkExec(string(req.Path), req.Args, &syscall.ProcAttr{
+		Dir: string(req.Dir), Env: append(req.Env, mark(req.Child)), Files: files, Sys: childAttr(),
 	})
 }
 

@@ -23,17 +23,50 @@ const (
 )
 
 type request struct {
-	Op      op       `json:"op"`
-	Child   uint64   `json:"child"`
-	Path    string   `json:"path,omitempty"`
-	Args    []string `json:"args,omitempty"`
-	Env     []string `json:"env,omitempty"`
-	Dir     string   `json:"dir,omitempty"`
-	Signal  int      `json:"signal,omitempty"` // opSpawn: the signal to stop it with
-	GraceMS int64    `json:"grace_ms,omitempty"`
+	Op      op     `json:"op"`
+	Child   uint64 `json:"child"`
+	Path    text   `json:"path,omitempty"`
+	Args    texts  `json:"args,omitempty"`
+	Env     texts  `json:"env,omitempty"`
+	Dir     text   `json:"dir,omitempty"`
+	Signal  int    `json:"signal,omitempty"` // opSpawn: the signal to stop it with
+	GraceMS int64  `json:"grace_ms,omitempty"`
 
 	files []*os.File // stdin, stdout, stderr
 	null  *os.File   // stands for those that are not given
+}
+
+// text and texts hold what the system takes as it is: any bytes but 0. JSON's own
+// strings would have those replaced that are not UTF-8.
+type (
+	text  string
+	texts []string
+)
+
+func (t text) MarshalJSON() ([]byte, error) { return json.Marshal([]byte(t)) }
+
+func (t *text) UnmarshalJSON(body []byte) error {
+	var b []byte
+	err := json.Unmarshal(body, &b)
+	*t = text(b)
+	return err
+}
+
+func (t texts) MarshalJSON() ([]byte, error) {
+	all := make([][]byte, len(t))
+	for i, s := range t {
+		all[i] = []byte(s)
+	}
+	return json.Marshal(all)
+}
+
+func (t *texts) UnmarshalJSON(body []byte) error {
+	var all [][]byte
+	err := json.Unmarshal(body, &all)
+	for _, b := range all {
+		*t = append(*t, string(b))
+	}
+	return err
 }
 
 type news string
