@@ -141,3 +141,12 @@ func startTime(ctx context.Context, pid int) (int64, error) {
 
 // sameStart allows for the second to which the system knows its own boot time.
 func sameStart(a, b int64) bool { return a-b < 2000 && b-a < 2000 }
+
+// closed reports whether a connection's local end has been closed.
+func closed(status string) bool {
+	switch status {
+	case "TIME_WAIT", "FIN_WAIT1", "FIN_WAIT2", "CLOSING", "LAST_ACK":
+		return true
+	}
+	return false
+}

@@ -221,7 +221,7 @@ func openDir(t *testing.T) string {
 // copies of this test away from them.
 func freeRange(t *testing.T, n int) ports.Range {
 	t.Helper()
-	const block, first, blocks = 128, 10000, 170
+	const block, first, blocks = 128, 30000, 21 // away from the ports of other packages' tests
 	if n >= block {
 		t.Fatalf("a range of %d ports is more than a block of %d", n, block)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"runtime"
 	"strconv"
 	"syscall"
 )
@@ -53,42 +52,4 @@ func bind(ctx context.Context, lc net.ListenConfig, network, addr string) error 
 
 func noIPv6(err error) bool {
 	return errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL)
-}
-
-// onlyClosed reports whether all that holds port are connections whose local end
-// has been closed (TIME_WAIT and the states before it): those pass by themselves
-// and no server minds them. A socket that is bound without listening is in no
-// table; so where the table shows nothing, there is one.
-//
-// It can't see such a socket beside closed connections, if it sets SO_REUSEADDR
-// too; its owner and our child then find out when they listen.
-func onlyClosed(ctx context.Context, port int) bool {
-	if runtime.GOOS == "darwin" {
-		// Its table has no TIME_WAIT, and needs none: a bind with SO_REUSEADDR
-		// succeeds there over closed connections only.
-		return true
-	}
-	sockets, err := connections(ctx)
-	if err != nil {
-		return false
-	}
-	found := false
-	for _, s := range sockets {
-		if int(s.Laddr.Port) != port {
-			continue
-		}
-		if !closed(s.Status) {
-			return false
-		}
-		found = true
-	}
-	return found
-}
-
-func closed(status string) bool {
-	switch status {
-	case "TIME_WAIT", "FIN_WAIT1", "FIN_WAIT2", "CLOSING", "LAST_ACK":
-		return true
-	}
-	return false
 }
