@@ -22,6 +22,9 @@ var errEnded = errors.New("the child ended")
 // awaitReady passes all readiness probes, or returns why that is not to be: the
 // child ended, it stalled, a probe said so, its address is another's, ctx ended.
 func (l *life) awaitReady(ctx context.Context) error {
+	if len(l.spec.Ready) == 0 {
+		return nil // it runs, and nothing more is asked, even if it ends at once
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	waiting := make(chan waitingFor, 1)
 	ready := make(chan struct{})
