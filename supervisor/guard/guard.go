@@ -27,6 +27,10 @@ type Guard struct {
 	cmd  *exec.Cmd
 	read chan struct{} // closed when the reader goroutine has ended
 
+	// sending is apart from mu: the guard may have to be listened to before it takes
+	// more.
+	sending sync.Mutex
+
 	mu       sync.Mutex
 	next     uint64
 	children map[uint64]*Child
@@ -194,9 +198,8 @@ func (g *Guard) Spawn(ctx context.Context, cmd Command) (*Child, error) {
 	g.next++
 	c.id, req.Child = g.next, g.next
 	g.children[c.id] = c
-	err = send(g.conn, req, req.files)
 	g.mu.Unlock()
-	if err != nil {
+	if err := g.send(req); err != nil {
 		return nil, fmt.Errorf("start %s: %w: %w", cmd.Path, ErrGuardDied, err)
 	}
 	select {
@@ -242,10 +245,14 @@ func (cmd Command) request() (request, error) {
 }
 
 func (g *Guard) ask(req request) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.dead != nil {
-		return g.dead
+	if err := g.Err(); err != nil {
+		return err
 	}
-	return send(g.conn, req, nil)
+	return g.send(req)
+}
+
+func (g *Guard) send(req request) error {
+	g.sending.Lock()
+	defer g.sending.Unlock()
+	return send(g.conn, req, req.files)
 }

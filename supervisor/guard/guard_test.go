@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -268,6 +269,46 @@ func TestGuardKilled(t *testing.T) {
 			t.Errorf("a spawn after the guard's death: %v", err)
 		}
 	})
+}
+
+// More reports than the socket holds must not keep the guard from taking requests,
+// nor those keep us from taking reports.
+func TestManyExitsWhileManyStart(t *testing.T) {
+	g := start(t)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	wait := shell("read line", nil)
+	wait.Stdin = r
+	var children []*guard.Child
+	for range 600 {
+		c, err := g.Spawn(t.Context(), wait)
+		if err != nil {
+			t.Fatal(err)
+		}
+		children = append(children, c)
+	}
+	big := guard.Command{Path: "/bin/true", Env: []string{"BIG=" + strings.Repeat("x", 100<<10)}}
+	var starting sync.WaitGroup
+	for i := range 64 {
+		starting.Go(func() {
+			if i == 8 {
+				_ = w.Close()
+			}
+			c, err := g.Spawn(t.Context(), big)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			<-c.Gone()
+		})
+	}
+	starting.Wait()
+	for _, c := range children {
+		<-c.Gone()
+	}
 }
 
 func TestStopReachesAStoppedChild(t *testing.T) {
