@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"regexp"
@@ -26,7 +27,7 @@ type life struct {
 	s     *supervision
 	n     int
 	spec  Spec
-	port  int // of spec.Addr; 0 when it has none
+	at    netip.AddrPort // spec.Addr
 	child *guard.Child
 	out   *output
 	pipes pipes
@@ -58,13 +59,16 @@ func (s *supervision) begin(ctx context.Context, n int, spec Spec) (*life, error
 		return nil, fmt.Errorf("start %s: no program is given", spec.Name)
 	}
 	if spec.Addr != "" {
-		_, port, err := net.SplitHostPort(spec.Addr)
+		host, portText, err := net.SplitHostPort(spec.Addr)
 		if err != nil {
 			return nil, fmt.Errorf("start %s: %w", spec.Name, err)
 		}
-		if l.port, err = strconv.Atoi(port); err != nil {
+		port, err := strconv.ParseUint(portText, 10, 16)
+		if err != nil {
 			return nil, fmt.Errorf("start %s: the port of %q is no number", spec.Name, spec.Addr)
 		}
+		ip, _ := netip.ParseAddr(host) // for a name, all addresses count
+		l.at = netip.AddrPortFrom(ip, uint16(port))
 	}
 	path, err := exec.LookPath(spec.Path)
 	if err != nil {
@@ -167,13 +171,13 @@ func (l *life) whileItRuns(ctx context.Context) (context.Context, context.Cancel
 // tree listens on its address.
 func (l *life) ask(ctx context.Context, p Probe) error {
 	err := p.ask(ctx, Child{PID: l.child.PID(), Logged: l.logged})
-	if err != nil || l.port == 0 || l.spec.AnyOwner {
+	if err != nil || l.spec.Addr == "" || l.spec.AnyOwner {
 		return err
 	}
 	tree := l.tree()
-	switch owner(ctx, l.port, tree) {
+	switch owner(ctx, l.at, tree) {
 	case foreign:
-		return Fatal(&PortTakenError{Name: l.spec.Name, Addr: l.spec.Addr, Holder: holderOf(ctx, l.port, tree)})
+		return Fatal(&PortTakenError{Name: l.spec.Name, Addr: l.spec.Addr, Holder: holderOf(ctx, l.at, tree)})
 	case unowned:
 		return fmt.Errorf("it passes, but nothing is seen to listen on %s", l.spec.Addr)
 	default:

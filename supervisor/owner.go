@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"fmt"
+	"net/netip"
 
 	psnet "github.com/shirou/gopsutil/v3/net"
 	"github.com/shirou/gopsutil/v3/process"
@@ -18,14 +19,28 @@ const (
 	unknown                  // the system doesn't say
 )
 
-// holderOf names a process outside the tree that listens on the port.
-func holderOf(ctx context.Context, port int, tree map[int]bool) string {
+// answersAt reports whether a listener with the local address given gets what is sent
+// to at. Where at is no address but a name, any may.
+func answersAt(local netip.Addr, at netip.AddrPort) bool {
+	return !at.Addr().IsValid() || local.IsUnspecified() || local == at.Addr().Unmap()
+}
+
+func listensAt(c psnet.ConnectionStat, at netip.AddrPort) bool {
+	if c.Status != "LISTEN" || c.Laddr.Port != uint32(at.Port()) {
+		return false
+	}
+	local, err := netip.ParseAddr(c.Laddr.IP)
+	return err != nil || answersAt(local.Unmap(), at) // "*" on some systems
+}
+
+// holderOf names a process outside the tree that listens on the address.
+func holderOf(ctx context.Context, at netip.AddrPort, tree map[int]bool) string {
 	conns, err := psnet.ConnectionsWithContext(ctx, "tcp")
 	if err != nil {
 		return ""
 	}
 	for _, c := range conns {
-		if c.Status != "LISTEN" || int(c.Laddr.Port) != port || c.Pid == 0 || tree[int(c.Pid)] {
+		if !listensAt(c, at) || c.Pid == 0 || tree[int(c.Pid)] {
 			continue
 		}
 		name := "a process"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -11,20 +12,22 @@ import (
 	"github.com/rbee-launch/rbee-launch/internal/sockdiag"
 )
 
-// owner says whose the listeners on a port are, by the sockets' inodes: those that
+// owner says whose the listeners on an address are, by the sockets' inodes: those that
 // the kernel lists for the port against those that the tree's processes have open.
 // Two servers share a port when both set SO_REUSEPORT, so every listener counts.
-func owner(_ context.Context, port int, tree map[int]bool) ownership {
-	sockets, err := sockdiag.OnPort(port, sockdiag.Listen)
+func owner(_ context.Context, at netip.AddrPort, tree map[int]bool) ownership {
+	sockets, err := sockdiag.OnPort(int(at.Port()), sockdiag.Listen)
 	if err != nil {
 		return unknown
 	}
-	if len(sockets) == 0 {
-		return unowned
-	}
 	listeners := map[string]bool{}
 	for _, s := range sockets {
-		listeners[strconv.FormatUint(s.Inode, 10)] = true
+		if answersAt(s.Local, at) {
+			listeners[strconv.FormatUint(s.Inode, 10)] = true
+		}
+	}
+	if len(listeners) == 0 {
+		return unowned
 	}
 	blind := false
 	for pid := range tree {

@@ -162,11 +162,11 @@ func (l *life) explain(ctx context.Context, err error) error {
 			if l.spec.InUse.MatchString(line) {
 				return &PortTakenError{
 					Name: l.spec.Name, Addr: l.spec.Addr, Said: line,
-					Holder: holderOf(ctx, l.port, nil),
+					Holder: holderOf(ctx, l.at, nil),
 				}
 			}
 		}
-		if who := holderOf(ctx, l.port, nil); who != "" {
+		if who := holderOf(ctx, l.at, nil); who != "" {
 			return &PortTakenError{Name: l.spec.Name, Addr: l.spec.Addr, Holder: who}
 		}
 	}

@@ -234,6 +234,24 @@ func TestStrangerOnThePort(t *testing.T) {
 	}
 }
 
+// The same port of another address is another's to have.
+func TestStrangerOnAnotherAddress(t *testing.T) {
+	addr := freeAddr(t)
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.2", port))
+	if err != nil {
+		t.Skip("this system has one loopback address:", err)
+	}
+	defer ln.Close()
+	r := start(t, supervisor.Config{Spec: func(_ context.Context, a supervisor.Attempt) (supervisor.Spec, error) {
+		return server(addr, t.TempDir()), a.Last
+	}})
+	r.want(supervisor.Ready)
+}
+
 func TestReadyByLogLine(t *testing.T) {
 	listening := supervisor.LogLine(regexp.MustCompile(`^listening`))
 	first := script(`echo listening; sleep 0.2; exit 1`)

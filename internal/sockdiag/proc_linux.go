@@ -3,9 +3,11 @@ package sockdiag
 import (
 	"bufio"
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -41,7 +43,19 @@ func parse(table []byte, port int, mask uint32) []Socket {
 			continue
 		}
 		inode, _ := strconv.ParseUint(f[9], 10, 64) // 0 for what is no number
-		found = append(found, Socket{State(state), inode})
+		found = append(found, Socket{State(state), parseAddr(strings.TrimSuffix(f[1], local)), inode})
 	}
 	return found
+}
+
+// parseAddr reads an address as the tables show it: words of four bytes, each printed
+// as the number that it is on this machine.
+func parseAddr(text string) netip.Addr {
+	var bytes []byte
+	for ; len(text) >= 8; text = text[8:] {
+		word, _ := strconv.ParseUint(text[:8], 16, 32) // 0 for what is no number
+		bytes = binary.NativeEndian.AppendUint32(bytes, uint32(word))
+	}
+	addr, _ := netip.AddrFromSlice(bytes)
+	return addr.Unmap()
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/netip"
 
 	"golang.org/x/sys/unix"
 )
@@ -32,7 +33,8 @@ const every = 1<<(Bound+1) - 1
 // Socket is one socket on the port.
 type Socket struct {
 	State State
-	Inode uint64 // 0 where no process has it any more
+	Local netip.Addr // an IPv4 address in IPv6 form is given as IPv4
+	Inode uint64     // 0 where no process has it any more
 }
 
 // OnPort lists the sockets whose local port it is, in the given states or, with none
@@ -121,7 +123,7 @@ func read(msgs []byte, port uint16) (found []Socket, done bool, err error) {
 		case kind == unix.NLMSG_ERROR:
 			return found, false, errors.New("netlink: no diagnosis of TCP here")
 		case len(body) >= sizeofAnswer && binary.BigEndian.Uint16(body[4:]) == port:
-			s := Socket{State(body[1]), uint64(binary.NativeEndian.Uint32(body[68:]))}
+			s := Socket{State(body[1]), source(body), uint64(binary.NativeEndian.Uint32(body[68:]))}
 			if s.State == closed {
 				s.State = Bound // asked for under one name, answered under another
 			}
@@ -130,6 +132,14 @@ func read(msgs []byte, port uint16) (found []Socket, done bool, err error) {
 		msgs = msgs[min(len(msgs), (size+3)&^3):]
 	}
 	return found, false, nil
+}
+
+// source is the local address of a struct inet_diag_msg.
+func source(body []byte) netip.Addr {
+	if body[0] == unix.AF_INET {
+		return netip.AddrFrom4([4]byte(body[8:]))
+	}
+	return netip.AddrFrom16([16]byte(body[8:])).Unmap()
 }
 
 // String is the state's number in the form of /proc/net/tcp.
