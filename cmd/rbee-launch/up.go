@@ -92,8 +92,11 @@ func (c *upCmd) Run(call *cli.Call) error {
 func (c *upCmd) lost(call *cli.Call, err error) error {
 	var taken *ports.TakenError
 	var inUse *launch.InUseError
-	if !errors.As(err, &taken) && !errors.As(err, &inUse) {
-		return err
+	switch {
+	case errors.As(err, &inUse):
+	case errors.As(err, &taken) && taken.Holder.Leased:
+	default:
+		return err // what a stranger holds no other up is about to bring up
 	}
 	limit := time.NewTimer(10 * time.Second)
 	defer limit.Stop()
