@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -18,8 +15,6 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
-
-	"github.com/rbee-launch/rbee-launch/ports"
 )
 
 // longest is how long a story waits for what is to happen. It is for machines under
@@ -47,109 +42,6 @@ func withStory(do func(*story, *testscript.TestScript, bool, []string)) func(*te
 	}
 }
 
-// storyKey is where testscript keeps a script's story.
-type storyKey struct{}
-
-// story is what one script has of its own.
-type story struct {
-	t       testscript.T
-	work    string
-	keys    []string // of the environment that its processes get
-	blocks  []*ports.Lease
-	free    []int // ports of the last block
-	started map[string]*process
-}
-
-func newStory(env *testscript.Env) *story {
-	s := &story{t: env.T(), work: env.WorkDir, started: map[string]*process{}}
-	for _, v := range env.Vars {
-		key, _, _ := strings.Cut(v, "=")
-		s.keys = append(s.keys, key)
-	}
-	return s
-}
-
-// process is one that the story has started and not yet seen the end of.
-type process struct {
-	cmd  *exec.Cmd
-	done chan struct{} // closed once cmd has ended
-}
-
-// end holds the story to leaving no process, and gives its ports back.
-func (s *story) end() {
-	var left []string
-	for name, p := range s.started {
-		left = append(left, name)
-		_ = p.cmd.Process.Kill() // it may have ended by now
-		<-p.done
-	}
-	strays := s.strays(5 * time.Second)
-	for _, l := range s.blocks {
-		_ = l.Release()
-	}
-	switch {
-	case len(left) > 0: // a failed story, usually: what it started is not worth an error of its own
-		s.t.Log("ended what the story had not: ", strings.Join(left, ", "))
-		if !s.failed() {
-			s.t.FailNow()
-		}
-	case len(strays) > 0:
-		s.t.Fatal("the story left these behind:\n", strings.Join(strays, "\n"))
-	}
-}
-
-func (s *story) failed() bool {
-	t, ok := s.t.(interface{ Failed() bool })
-	return ok && t.Failed()
-}
-
-// strays lists the processes that have the story's environment, once they had some
-// time to go.
-func (s *story) strays(limit time.Duration) []string {
-	for deadline := time.Now().Add(limit); ; time.Sleep(20 * time.Millisecond) {
-		var found []string
-		files, _ := filepath.Glob("/proc/[0-9]*/environ") // there are none but on Linux
-		for _, file := range files {
-			environ, err := os.ReadFile(file)
-			if err == nil && bytes.Contains(environ, []byte("RBEE_RUNTIME_DIR="+s.work+"/run\x00")) {
-				line, _ := os.ReadFile(filepath.Join(filepath.Dir(file), "cmdline"))
-				found = append(found, filepath.Base(filepath.Dir(file))+" "+string(bytes.ReplaceAll(line, []byte{0}, []byte{' '})))
-			}
-		}
-		if len(found) == 0 || time.Now().After(deadline) {
-			return found
-		}
-	}
-}
-
-// blockSize is how many ports a story gets at a time.
-const blockSize = 20
-
-// block leases a port that stands for a block of others, which no other story has:
-// the launchers want to lease these themselves. In case strangers are there, each of
-// the block is looked at.
-func (s *story) block(ts *testscript.TestScript) {
-	standIns := ports.Range{First: 15000, Last: 15249}
-	for {
-		lease, err := ports.Acquire(context.Background(), ports.Config{Range: standIns})
-		ts.Check(err)
-		s.blocks = append(s.blocks, lease)
-		first := 10000 + (lease.Port()-standIns.First)*blockSize
-		s.free = nil
-		for port := first; port < first+blockSize; port++ {
-			ln, err := net.Listen("tcp", fmt.Sprintf(":%d", port))
-			if err != nil {
-				break
-			}
-			ts.Check(ln.Close())
-			s.free = append(s.free, port)
-		}
-		if len(s.free) == blockSize {
-			return
-		}
-	}
-}
-
 // freeport sets variables to ports that are free: freeport REGISTRY QUEEN.
 func (s *story) freeport(ts *testscript.TestScript, _ bool, names []string) {
 	for _, name := range names {
@@ -163,15 +55,6 @@ func (s *story) freerange(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	first := s.take(ts, n)
 	ts.Setenv(args[0], fmt.Sprintf("%d-%d", first, first+n-1))
-}
-
-func (s *story) take(ts *testscript.TestScript, n int) int {
-	if len(s.free) < n {
-		s.block(ts)
-	}
-	first := s.free[0]
-	s.free = s.free[n:]
-	return first
 }
 
 // command is a process of the story. It gets the variables of the story's setup;
