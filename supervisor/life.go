@@ -170,7 +170,7 @@ func (l *life) whileItRuns(ctx context.Context) (context.Context, context.Cancel
 // ask puts a probe's question and counts the answer only if nobody but the child's
 // tree listens on its address.
 func (l *life) ask(ctx context.Context, p Probe) error {
-	err := p.ask(ctx, Child{PID: l.child.PID(), Logged: l.logged})
+	err := p.ask(ctx, Child{PID: l.child.PID(), Logged: l.logged, guard: l.s.guard})
 	if err != nil || l.spec.Addr == "" || l.spec.AnyOwner {
 		return err
 	}
@@ -219,15 +219,18 @@ func (l *life) end() error {
 	return l.kill()
 }
 
-func (l *life) kill() error {
-	_ = l.child.Kill() // a dead guard shows as Gone
+func (l *life) kill() error { return empty(l.child, l.spec.Name) }
+
+// empty kills what is left of a child's tree.
+func empty(child *guard.Child, name string) error {
+	_ = child.Kill() // a dead guard shows as Gone
 	limit := time.NewTimer(killLimit)
 	defer limit.Stop()
 	select {
-	case <-l.child.Gone():
+	case <-child.Gone():
 		return nil
 	case <-limit.C:
-		return &SurvivorError{Name: l.spec.Name, PID: l.child.PID()}
+		return &SurvivorError{Name: name, PID: child.PID()}
 	}
 }
 

@@ -8,10 +8,11 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os/exec"
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/rbee-launch/rbee-launch/supervisor/guard"
 )
 
 // Probe is a question to a child that passes or not.
@@ -34,6 +35,8 @@ type Probe struct {
 type Child struct {
 	PID    int
 	Logged func(*regexp.Regexp) bool // whether a line of this life's output matched
+
+	guard *guard.Guard
 }
 
 func (p Probe) withDefaults() Probe {
@@ -123,26 +126,6 @@ func TCP(addr string) Probe {
 				return err
 			}
 			return conn.Close()
-		},
-	}
-}
-
-// Exec passes when the command ends with exit code 0.
-func Exec(argv, env []string) Probe {
-	return Probe{
-		Name: "run " + strings.Join(argv, " "),
-		Check: func(ctx context.Context, _ Child) error {
-			cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-			cmd.Env = env
-			cmd.WaitDelay = 100 * time.Millisecond // a grandchild with our pipe is not waited for
-			out, err := cmd.CombinedOutput()
-			if errors.Is(err, exec.ErrNotFound) {
-				return Fatal(err)
-			}
-			if err != nil {
-				return fmt.Errorf("%w: %.200s", err, strings.TrimSpace(string(out)))
-			}
-			return nil
 		},
 	}
 }
