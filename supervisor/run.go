@@ -55,7 +55,9 @@ func (s *supervision) needGuard() error {
 
 func (s *supervision) closeGuard() {
 	if s.cfg.Guard == nil && s.guard != nil {
-		_ = s.guard.Close()
+		if err := s.guard.Close(); err != nil {
+			s.cfg.Log.Warn("the guard is left behind", "err", err)
+		}
 	}
 }
 

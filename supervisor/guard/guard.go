@@ -120,12 +120,24 @@ func (g *Guard) Err() error {
 	return g.dead
 }
 
+// closeLimit is what Close waits for: the 2 s at most that children get to end, and
+// time for SIGKILL.
+const closeLimit = 5 * time.Second
+
 // Close ends the guard, which first ends whatever still lives below it, and waits
-// for that. It is safe to call twice.
+// for that. It fails when that takes more than 5 s, which only a process that hangs in
+// the kernel, or a guard that was stopped, can bring about; the guard then goes on
+// trying. Close is safe to call twice.
 func (g *Guard) Close() error {
 	_ = g.conn.CloseWrite() // the guard sees the end of requests; we still hear its reports
-	<-g.read
-	return nil
+	limit := time.NewTimer(closeLimit)
+	defer limit.Stop()
+	select {
+	case <-g.read:
+		return nil
+	case <-limit.C:
+		return fmt.Errorf("close the guard: pid %d has not ended within %s", g.PID(), closeLimit)
+	}
 }
 
 // listen takes the guard's reports until it ends.

@@ -325,6 +325,24 @@ func TestStopReachesAStoppedChild(t *testing.T) {
 	}
 }
 
+// A guard that can't act must not keep its program from ending.
+func TestCloseGivesUp(t *testing.T) {
+	t.Parallel()
+	g := start(t)
+	if err := syscall.Kill(g.PID(), syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Close(); err == nil {
+		t.Error("a stopped guard is said to have ended")
+	}
+	if err := syscall.Kill(g.PID(), syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // A child must find its signals as a login shell would give them, not as the
 // guard keeps them.
 func TestChildIgnoresNothing(t *testing.T) {
