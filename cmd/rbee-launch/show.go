@@ -90,6 +90,7 @@ func (s *show) rest(e launch.Event) {
 	case launch.Healthy:
 		s.note("%s: healthy again", e.ID)
 	case launch.Exited:
+		s.sayReadyFirst()
 		if e.Error != "" {
 			s.note("%s: %s", e.ID, e.Error)
 		} else {
@@ -98,7 +99,7 @@ func (s *show) rest(e launch.Event) {
 	case launch.Restarting:
 		s.note("%s: starts again in %s", e.ID, time.Duration(e.WaitMS)*time.Millisecond)
 	case launch.Stopping:
-		s.stopTimer()
+		s.sayReadyFirst()
 		s.note("%s: stopping (Ctrl-C again: at once)", e.ID)
 	case launch.Stopped:
 		s.note("%s: stopped", e.ID)
@@ -123,6 +124,15 @@ func (s *show) readyLate() {
 	if !s.said && !s.closed && s.ready.ID != "" {
 		s.sayReady()
 	}
+}
+
+// sayReadyFirst prints the line that still waits for registrations: what comes next
+// ends the life that it is about.
+func (s *show) sayReadyFirst() {
+	if s.ready.ID != "" && !s.said {
+		s.sayReady()
+	}
+	s.stopTimer()
 }
 
 // sayReady prints the one line that the launch is about.

@@ -1,6 +1,30 @@
 package main
 
-import "testing"
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/rbee-launch/rbee-launch/internal/cli"
+	"github.com/rbee-launch/rbee-launch/launch"
+)
+
+// The line that a launch is about is printed even if the launch is stopped before it
+// was registered everywhere.
+func TestReadyLineComesBeforeTheEnd(t *testing.T) {
+	for _, end := range []launch.EventType{launch.Stopping, launch.Exited} {
+		var out, news bytes.Buffer
+		s := newShow(&cli.Call{Stdout: &out, Stderr: &news}, outputFlags{}, 2)
+		code := 0
+		s.event(launch.Event{Event: launch.Ready, ID: "x", URL: "http://127.0.0.1:8080", PID: 42})
+		s.event(launch.Event{Event: launch.Registered, ID: "x", With: "registry"})
+		s.event(launch.Event{Event: end, ID: "x", ExitCode: &code})
+		s.close()
+		if got := out.String(); !strings.HasPrefix(got, "x http://127.0.0.1:8080 pid 42, registered with registry") {
+			t.Errorf("%s: stdout has %q", end, got)
+		}
+	}
+}
 
 // A child's output stands in a line of our own: nothing in it may move the cursor,
 // change colours or the title, or turn the text around.
