@@ -16,11 +16,11 @@ const (
 	Ready      EventType = "ready"
 	Unhealthy  EventType = "unhealthy"
 	Healthy    EventType = "healthy"
-	Exited     EventType = "exited" // the child ended by itself, and its tree is gone
+	Exited     EventType = "exited" // the child ended, by itself or because it did not get ready again; its tree is gone
 	Restarting EventType = "restarting"
 	Stopping   EventType = "stopping"
 	Stopped    EventType = "stopped" // its tree is gone
-	Failed     EventType = "failed"  // it was never ready; Run returns Err
+	Failed     EventType = "failed"  // there is no going on; Run returns Err
 )
 
 // Event is one thing that happened to a child.

@@ -3,8 +3,6 @@ package supervisor
 import (
 	"testing"
 	"time"
-
-	"github.com/rbee-launch/rbee-launch/supervisor/guard"
 )
 
 func TestDelay(t *testing.T) {
@@ -14,8 +12,7 @@ func TestDelay(t *testing.T) {
 		chance   float64
 		want     time.Duration
 	}{
-		{0, 0, 0}, // after a healthy spell
-		{1, 0, 0}, // the first failure is forgiven too
+		{1, 0, 0}, // after a healthy spell
 		{2, 0, time.Second},
 		{3, 0, 2 * time.Second},
 		{5, 0, 8 * time.Second},
@@ -33,8 +30,8 @@ func TestDelay(t *testing.T) {
 
 func TestRecord(t *testing.T) {
 	r := Restart{Healthy: 30 * time.Second}
-	if got := r.record(7, 30*time.Second); got != 0 {
-		t.Errorf("a healthy spell leaves %d failures", got)
+	if got := r.record(7, 30*time.Second); got != 1 {
+		t.Errorf("the end of a healthy spell is number %d", got)
 	}
 	if got := r.record(7, 29*time.Second); got != 8 {
 		t.Errorf("a short life makes it %d failures", got)
@@ -42,14 +39,13 @@ func TestRecord(t *testing.T) {
 }
 
 func TestWants(t *testing.T) {
-	good, bad := guard.Exit{Code: 0}, guard.Exit{Code: -1, Signal: 9}
 	for _, c := range []struct {
-		when      When
-		good, bad bool
+		when         When
+		good, failed bool
 	}{{"", false, false}, {Never, false, false}, {OnFailure, false, true}, {Always, true, true}} {
 		r := Restart{When: c.when}
-		if r.wants(good) != c.good || r.wants(bad) != c.bad {
-			t.Errorf("%q: %v after exit 0, %v after a signal", c.when, r.wants(good), r.wants(bad))
+		if r.wants(false) != c.good || r.wants(true) != c.failed {
+			t.Errorf("%q: %v after a good life, %v after a failed one", c.when, r.wants(false), r.wants(true))
 		}
 	}
 }

@@ -46,7 +46,7 @@ func (p Probe) withDefaults() Probe {
 	if p.Period == 0 {
 		p.Period = 5 * time.Second
 	}
-	if p.Failures == 0 {
+	if p.Failures <= 0 {
 		p.Failures = 3
 	}
 	return p

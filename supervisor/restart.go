@@ -3,8 +3,6 @@ package supervisor
 import (
 	"math/rand/v2"
 	"time"
-
-	"github.com/rbee-launch/rbee-launch/supervisor/guard"
 )
 
 // When says after which ends a child is started again.
@@ -39,23 +37,23 @@ func (r Restart) withDefaults() Restart {
 	return r
 }
 
-// wants reports whether a child that ended so is to be started again.
-func (r Restart) wants(e guard.Exit) bool {
+// wants reports whether a child is to be started again after a life that failed or not.
+func (r Restart) wants(failed bool) bool {
 	switch r.When {
 	case Always:
 		return true
 	case OnFailure:
-		return e.Code != 0
+		return failed
 	default:
 		return false
 	}
 }
 
 // record counts a life that ended after it had been ready for the given time and
-// returns the failures in a row.
+// returns the ends in a row; the one after a healthy spell is the first.
 func (r Restart) record(failures int, ready time.Duration) int {
 	if ready >= r.Healthy {
-		return 0
+		return 1
 	}
 	return failures + 1
 }

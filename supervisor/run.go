@@ -20,7 +20,7 @@ type supervision struct {
 // again. It returns nil after a stop by ctx and after exit code 0. Otherwise:
 //
 //   - *ExitError: the child ended, or ended before it was ever ready;
-//   - *NotReadyError: its first start stalled or took too long;
+//   - *NotReadyError: its start stalled or took too long;
 //   - *PortTakenError: as Config.Spec returned it, when that had no other port;
 //   - *SurvivorError: something of it could not be killed;
 //   - what Config.Spec returned, or the system's error for a program that can't be
@@ -88,7 +88,7 @@ func (s *supervision) run(ctx context.Context) error {
 		exit := out.exit
 		s.emit(Event{Type: Exited, Life: n, PID: out.pid, Exit: &exit, Err: out.err})
 		everReady = true
-		if !s.cfg.Restart.wants(exit) {
+		if !s.cfg.Restart.wants(out.err != nil || exit.Code != 0) {
 			return out.verdict()
 		}
 		failures = s.cfg.Restart.record(failures, out.ready)
@@ -121,8 +121,8 @@ func (s *supervision) attempt(ctx context.Context, n int, last error) outcome {
 
 // verdict is Run's own answer after the child's last life.
 func (o outcome) verdict() error {
-	if o.exit.Code == 0 {
-		return nil
+	if o.err != nil || o.exit.Code == 0 {
+		return o.err
 	}
 	return &ExitError{Name: o.name, Exit: o.exit, Last: o.last, Early: o.ready == 0}
 }

@@ -285,6 +285,28 @@ func TestRestart(t *testing.T) {
 	}
 }
 
+// A life that never got ready again has failed, whatever its exit code is once it is
+// told to stop.
+func TestStalledRestartIsAFailure(t *testing.T) {
+	first := server(freeAddr(t), t.TempDir())
+	second := script(`trap "exit 0" TERM; while :; do sleep 0.01; done`)
+	second.Ready = []supervisor.Probe{supervisor.TCP(freeAddr(t))}
+	second.StartLimit = 600 * time.Millisecond
+	third := server(freeAddr(t), t.TempDir())
+	policy := supervisor.Restart{When: supervisor.OnFailure, Initial: time.Millisecond}
+	r := start(t, supervisor.Config{Restart: policy}, first, second, third)
+	if err := syscall.Kill(r.want(supervisor.Ready).PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	r.want(supervisor.Restarting)
+	e := r.want(supervisor.Exited)
+	var late *supervisor.NotReadyError
+	if !errors.As(e.Err, &late) || e.Exit.Code != 0 {
+		t.Fatalf("the second life ended with %v, %v", e.Exit, e.Err)
+	}
+	r.want(supervisor.Ready)
+}
+
 func TestCleanExitIsNoFailure(t *testing.T) {
 	r := start(t, supervisor.Config{Restart: supervisor.Restart{When: supervisor.OnFailure}}, script("exit 0"))
 	if err := <-r.err; err != nil {
