@@ -64,25 +64,14 @@ func Run(ctx context.Context, cfg Config, use func(context.Context, Up) error) e
 	defer g.Close()
 	s := &running{cfg: cfg, guard: g, began: time.Now()}
 	defer s.down()
+	ctx, s.lost = context.WithCancelCause(ctx)
+	defer s.watchers.Wait()
+	defer s.lost(nil)
 	up, err := s.up(ctx)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	for _, p := range s.parts {
-		s.watchers.Go(func() {
-			select {
-			case <-p.done:
-				cancel(p.gone())
-			case <-ctx.Done():
-			}
-		})
-	}
-	err = use(ctx, up)
-	cancel(nil)
-	s.watchers.Wait()
-	return err
+	return use(ctx, up)
 }
 
 // running is one Run.
@@ -90,8 +79,9 @@ type running struct {
 	cfg      Config
 	guard    *guard.Guard
 	began    time.Time
-	parts    []*part // in the order of their start
-	watchers sync.WaitGroup
+	parts    []*part                 // in the order of their start
+	lost     context.CancelCauseFunc // ends the coming up, and the use, when a part is gone
+	watchers sync.WaitGroup          // one for each part
 	clients  []interface{ Close() }
 
 	events sync.Mutex // OnEvent is called for one part at a time
@@ -122,7 +112,8 @@ func (s *running) up(ctx context.Context) (Up, error) {
 	}
 	beat := "--heartbeat-interval=" + s.heartbeat().String()
 	if up.Queen, err = s.start(ctx, "queen-rbee", s.daemon("queen-rbee", s.cfg.QueenPort,
-		"--registry-url="+up.Registry.URL, beat), 0); err != nil {
+		// Said outright, since the environment may hold RBEE_ID for something else.
+		"--id=queen", "--advertise=localhost", "--registry-url="+up.Registry.URL, beat), 0); err != nil {
 		return up, err
 	}
 	worker := s.cfg.Worker
@@ -201,6 +192,13 @@ func (s *running) start(ctx context.Context, name string, cfg launch.Config, reg
 		p.err = launch.Run(inner, cfg)
 		close(p.done)
 	}()
+	s.watchers.Go(func() {
+		select {
+		case <-p.done:
+			s.lost(p.gone())
+		case <-ctx.Done():
+		}
+	})
 	select {
 	case e := <-p.ready:
 		return e, nil
