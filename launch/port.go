@@ -21,7 +21,7 @@ type berth struct {
 	taken []*ports.Lease // those that turned out to be another's: kept, so that they are not leased again
 }
 
-// lease returns the port for the next life: the last one, unless that was taken.
+// port returns the port for the next life: the last one, unless that was taken.
 func (b *berth) port(ctx context.Context, last error) (port int, isNew bool, err error) {
 	var taken *supervisor.PortTakenError
 	if b.lease != nil && !errors.As(last, &taken) {

@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -96,7 +97,10 @@ type record struct {
 
 func recordDir(runtimeDir string) string { return filepath.Join(runtimeDir, "launches") }
 
-func openRecord(runtimeDir, id string) (*record, error) {
+// looking is how long List may hold the lock of a record whose launcher is dead.
+const looking = 200 * time.Millisecond
+
+func openRecord(ctx context.Context, runtimeDir, id string) (*record, error) {
 	dir := recordDir(runtimeDir)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("record the launch %s: %w", id, err)
@@ -104,8 +108,10 @@ func openRecord(runtimeDir, id string) (*record, error) {
 	r := &record{path: filepath.Join(dir, url.PathEscape(id)+".json")}
 	for {
 		r.lock = flock.New(lockOf(r.path), flock.SetPermissions(0o600))
-		locked, err := r.lock.TryLock()
-		if err != nil {
+		patience, cancel := context.WithTimeout(ctx, looking)
+		locked, err := r.lock.TryLockContext(patience, looking/20)
+		cancel()
+		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 			return nil, fmt.Errorf("record the launch %s: %w", id, err)
 		}
 		if !locked {
@@ -198,14 +204,14 @@ func clearDead(path string) bool {
 
 // showAs makes List show the launch under this id from now on. A folder that can't
 // be written costs the listing, not the launch; an id that is another's is refused.
-func (l *launching) showAs(id string) error {
+func (l *launching) showAs(ctx context.Context, id string) error {
 	if l.cfg.RuntimeDir == "" {
 		return nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.record == nil || l.shown.ID != id { // a new port need not mean a new id
-		if err := l.list(id); err != nil {
+		if err := l.list(ctx, id); err != nil {
 			return err
 		}
 	}
@@ -217,8 +223,8 @@ func (l *launching) showAs(id string) error {
 }
 
 // list takes a record for the id, in place of the one there is.
-func (l *launching) list(id string) error {
-	next, err := openRecord(l.cfg.RuntimeDir, id)
+func (l *launching) list(ctx context.Context, id string) error {
+	next, err := openRecord(ctx, l.cfg.RuntimeDir, id)
 	var inUse *InUseError
 	if errors.As(err, &inUse) {
 		return err

@@ -76,7 +76,7 @@ func (l *launching) spec(ctx context.Context, a supervisor.Attempt) (supervisor.
 	l.target = Target{ID: l.cfg.id(port), InstanceID: ulid.Make().String(), Host: l.cfg.Host, Port: port}
 	l.mu.Unlock()
 	if moved {
-		if err := l.showAs(l.target.ID); err != nil {
+		if err := l.showAs(ctx, l.target.ID); err != nil {
 			return supervisor.Spec{}, err
 		}
 		l.emit(Event{Event: Leased})
