@@ -23,6 +23,9 @@ type daemonFlags struct {
 	outputFlags
 }
 
+// Validate is called by kong.
+func (f daemonFlags) Validate() error { return f.check() }
+
 type registryCmd struct {
 	Listen string `help:"Where it is to listen (default: ${default})." default:"0.0.0.0:7830" placeholder:"HOST:PORT"`
 	daemonFlags
@@ -63,7 +66,11 @@ func (f daemonFlags) launch(call *cli.Call, name, listen string, runs func(conte
 	var taken *ports.TakenError
 	var inUse *launch.InUseError
 	if url := (launch.Target{Host: host, Port: port}).URL(); (errors.As(err, &taken) || errors.As(err, &inUse)) && runs(call.Context, url) {
-		_, err = fmt.Fprintf(call.Stdout, "%s runs already: %s%s\n", name, url, holder(call.Context, port))
+		out := call.Stdout
+		if f.JSON {
+			out = call.Stderr // stdout is for events
+		}
+		_, err = fmt.Fprintf(out, "%s runs already: %s%s\n", name, url, holder(call.Context, port))
 	}
 	return err
 }

@@ -176,7 +176,7 @@ func TestOllamaThroughRun(t *testing.T) {
 	path, curl := need(t, "ollama"), need(t, "curl")
 	cmd := rbeeLaunch(t, filepath.Dir(path), "run", "--engine", "ollama", "--model", tinyModel(t), "--",
 		"sh", "-c", `"$0" -sSfN "$OPENAI_BASE_URL/chat/completions" -H "Content-Type: application/json" \
-			-d "{\"model\":\"$RBEE_MODEL\",\"stream\":true,\"max_tokens\":8,\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}"`, curl)
+			-d "{\"model\":\"$RBEE_WORKER_MODEL\",\"stream\":true,\"max_tokens\":8,\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}"`, curl)
 	out, err := cmd.Output()
 	if err != nil || !strings.Contains(string(out), `"choices":[`) || !strings.HasSuffix(string(out), "data: [DONE]\n\n") {
 		t.Errorf("it printed %q, %v%s", out, err, stderrOf(err))

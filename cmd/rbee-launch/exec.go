@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -38,6 +39,9 @@ func (f healthFlags) health() (launch.Health, error) {
 	}
 	return h, nil
 }
+
+// Validate is called by kong.
+func (c *execCmd) Validate() error { return errors.Join(c.placeFlags.check(), c.lifeFlags.check()) }
 
 // Run launches the program.
 func (c *execCmd) Run(call *cli.Call) error {

@@ -63,11 +63,11 @@ func diagnose(err error) (code int, hint string) {
 	case errors.As(err, &late):
 		return cli.CodeLaunchFailed, "--start-timeout gives it more time"
 	case errors.As(err, &taken):
-		return cli.CodeLaunchFailed, "--port and --ports choose others; 'rbee-launch ports' shows who holds what"
+		return cli.CodeLaunchFailed, "choose another port, --help says how; 'rbee-launch ports' shows who holds what"
 	case errors.As(err, &survivor):
 		return cli.CodeLaunchFailed, fmt.Sprintf("see what pid %d waits for: cat /proc/%[1]d/stack", survivor.PID)
 	case errors.As(err, &port), errors.As(err, &exhausted):
-		return cli.CodeLaunchFailed, "--port and --ports choose others; 'rbee-launch ports' shows who holds what"
+		return cli.CodeLaunchFailed, "choose another port, --help says how; 'rbee-launch ports' shows who holds what"
 	case errors.As(err, &inUse):
 		return cli.CodeLaunchFailed, "--id gives this one another; 'rbee-launch ps' shows what is launched"
 	case errors.As(err, &missing):

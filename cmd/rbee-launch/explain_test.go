@@ -35,7 +35,7 @@ func TestDiagnose(t *testing.T) {
 		{"it ended well, before it was ready", exit(0, 0, true), 125, "background"},
 		{"a stall", &supervisor.NotReadyError{Stalled: true}, 125, "--stall-timeout"},
 		{"a start that is too long", &supervisor.NotReadyError{}, 125, "--start-timeout"},
-		{"a port that was taken after all", &supervisor.PortTakenError{}, 125, "--ports"},
+		{"a port that was taken after all", &supervisor.PortTakenError{}, 125, "another port"},
 		{"what SIGKILL does not end", &supervisor.SurvivorError{PID: 42}, 125, "/proc/42/stack"},
 		{"a taken port", &ports.TakenError{}, 125, "rbee-launch ports"},
 		{"a full range", &ports.ExhaustedError{}, 125, "rbee-launch ports"},
@@ -52,7 +52,7 @@ func TestDiagnose(t *testing.T) {
 		{"a part that is not ready", &stack.NotUpError{Err: &supervisor.NotReadyError{}}, 125, "--start-timeout"},
 		{"a part that crashed", &stack.NotUpError{Err: exit(7, 0, false)}, 125, ""},
 		{"a part that ended", &stack.NotUpError{Err: errors.New("it ended by itself")}, 125, ""},
-		{"a part whose port is taken", &stack.NotUpError{Err: &ports.TakenError{}}, 125, "--port"},
+		{"a part whose port is taken", &stack.NotUpError{Err: &ports.TakenError{}}, 125, "another port"},
 		{"anything else", errors.New("else"), 0, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {

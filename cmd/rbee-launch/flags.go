@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,8 +25,12 @@ type placeFlags struct {
 	Advertise string      `help:"The host under which others reach it." default:"localhost" placeholder:"HOST" group:"where"`
 }
 
-// Validate is called by kong.
-func (f placeFlags) Validate() error { return checkPort("--port", f.Port) }
+func (f placeFlags) check() error {
+	if _, err := netip.ParseAddr(f.Host); f.Host != "" && err != nil {
+		return fmt.Errorf("--host: %q is no literal address, as 127.0.0.1 is", f.Host)
+	}
+	return checkPort("--port", f.Port)
+}
 
 // checkPort takes 0 for no port.
 func checkPort(flag string, port int) error {
@@ -54,6 +59,13 @@ type lifeFlags struct {
 	ProbeTimeout  time.Duration `help:"How long a health check may take (default: the engine's, else 2s)." group:"life"`
 	ProbeFailures int           `help:"So many failed health checks in a row make it unhealthy (default: the engine's, else 3)." placeholder:"N" group:"life"`
 	AnyOwner      bool          `help:"Take an answer from its port even if the listener is not its own (a container engine's)." group:"life"`
+}
+
+func (f lifeFlags) check() error {
+	if f.ProbeFailures < 0 {
+		return fmt.Errorf("--probe-failures: %d is no count", f.ProbeFailures)
+	}
+	return nil
 }
 
 // outputFlags say what is shown.

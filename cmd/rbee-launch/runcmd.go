@@ -19,6 +19,9 @@ type runCmd struct {
 	stackFlags
 }
 
+// Validate is called by kong.
+func (c *runCmd) Validate() error { return c.check() }
+
 // Run brings up a stack on ports of its own, runs the command against it, takes the
 // stack down and passes the command's exit code on.
 func (c *runCmd) Run(call *cli.Call) error {
@@ -35,7 +38,7 @@ func (c *runCmd) Run(call *cli.Call) error {
 		return c.command(ctx, call, path, up)
 	})
 	if call.Context.Err() != nil && errors.Is(err, context.Canceled) {
-		return nil // stopped while it came up
+		return cli.WithCode(cli.CodeLaunchFailed, errors.New("stopped before the stack was up: the command did not run"))
 	}
 	return err
 }
@@ -80,7 +83,7 @@ func commandEnv(up stack.Up) []string {
 		"RBEE_REGISTRY_URL="+up.Registry.URL,
 		"RBEE_QUEEN_URL="+up.Queen.URL,
 		"RBEE_WORKER_URL="+up.Worker.URL,
-		"RBEE_MODEL="+up.Model,
+		"RBEE_WORKER_MODEL="+up.Model, // RBEE_MODEL would be a flag of ours
 		"OPENAI_BASE_URL="+up.Worker.URL+"/v1",
 	)
 	if os.Getenv("OPENAI_API_KEY") == "" {

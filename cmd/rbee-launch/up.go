@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,7 +60,7 @@ type upCmd struct {
 
 // Validate is called by kong.
 func (c *upCmd) Validate() error {
-	return errors.Join(checkPort("--registry-port", c.RegistryPort), checkPort("--queen-port", c.QueenPort))
+	return errors.Join(checkPort("--registry-port", c.RegistryPort), checkPort("--queen-port", c.QueenPort), c.check())
 }
 
 // Run brings the stack up and keeps it, unless it is up already.
@@ -98,7 +100,8 @@ func (c *upCmd) lost(call *cli.Call, err error) error {
 	default:
 		return err // what a stranger holds no other up is about to bring up
 	}
-	limit := time.NewTimer(10 * time.Second)
+	fmt.Fprintf(call.Stderr, "rbee-launch: %v: waiting for that to be up\n", err)
+	limit := time.NewTimer(5 * time.Second)
 	defer limit.Stop()
 	for {
 		if isUp, _ := c.already(call); isUp {
@@ -130,7 +133,16 @@ func (c *upCmd) already(call *cli.Call) (bool, error) {
 	if err != nil || len(workers.Value) == 0 {
 		return false, nil // it is not up, then
 	}
-	fmt.Fprintf(call.Stdout, "rbee is up already\n\n")
+	if c.Model != "" && !slices.ContainsFunc(workers.Value, c.serves) {
+		return true, cli.WithCode(cli.CodeLaunchFailed, cli.WithHint(
+			fmt.Errorf("rbee is up already, at %s, and no worker there serves %s", registryURL, c.Model),
+			"'rbee-launch worker --model %s' adds one that does", c.Model))
+	}
+	out := call.Stdout
+	if c.JSON {
+		out = call.Stderr // stdout is for events, and there are none
+	}
+	fmt.Fprintf(out, "rbee is up already\n\n")
 	rows := []string{
 		"registry\t" + registryURL + "\t" + strings.Trim(holder(call.Context, c.RegistryPort), " ()"),
 		"queen\t" + queenURL + "\t" + strings.Trim(holder(call.Context, c.QueenPort), " ()"),
@@ -138,7 +150,12 @@ func (c *upCmd) already(call *cli.Call) (bool, error) {
 	for _, w := range workers.Value {
 		rows = append(rows, fmt.Sprintf("worker\thttp://%s:%d\t%s %s", w.Hostname, w.Port, w.ID, w.Model))
 	}
-	return true, table(call.Stdout, "WHAT\tWHERE\tWHO", rows)
+	return true, table(out, "WHAT\tWHERE\tWHO", rows)
+}
+
+// serves reports whether a worker that is there has the model that was asked for.
+func (c *upCmd) serves(w registry.Entry) bool {
+	return w.Model == c.Model || w.Model == strings.TrimSuffix(filepath.Base(c.Model), ".gguf")
 }
 
 // welcome says what is there now, and what to type next.
@@ -167,7 +184,10 @@ Ctrl-C takes all of it down.
 }
 
 // stackShow tells what happens to the parts of a stack.
-type stackShow struct{ show }
+type stackShow struct {
+	show
+	stopping bool // said once for all parts
+}
 
 func newStackShow(call *cli.Call, out outputFlags, events io.Writer) *stackShow {
 	s := &stackShow{show: show{out: out, stdout: events, stderr: call.Stderr, printer: newPrinter()}}
@@ -187,7 +207,12 @@ func (s *stackShow) event(e launch.Event) {
 	switch e.Event {
 	case launch.Progress:
 		s.status.draw(progressLine(e))
-	case launch.Leased, launch.Stopping:
+	case launch.Leased:
+	case launch.Stopping:
+		if !s.stopping {
+			s.note("stopping (Ctrl-C again: at once)")
+		}
+		s.stopping = true
 	case launch.Spawned:
 		s.note("%s: started, pid %d, port %d", e.ID, e.PID, e.Port)
 	case launch.Ready:

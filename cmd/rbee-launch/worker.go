@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/rbee-launch/rbee-launch/engines"
@@ -62,6 +63,9 @@ type workerCmd struct {
 	lifeFlags
 	outputFlags
 }
+
+// Validate is called by kong.
+func (c *workerCmd) Validate() error { return errors.Join(c.placeFlags.check(), c.lifeFlags.check()) }
 
 // Run launches the worker.
 func (c *workerCmd) Run(call *cli.Call) error {
