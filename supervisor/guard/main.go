@@ -259,7 +259,7 @@ func (m *minder) lastWill() {
 			signalGroup(w.pid, w.stop)
 		}
 	}
-	deadline := time.After(patience)
+	deadline, giveUp := time.After(patience), time.After(patience+killLimit)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for m.reap(); len(m.wards) > 0; m.reap() {
@@ -270,6 +270,8 @@ func (m *minder) lastWill() {
 			for _, w := range m.wards {
 				w.killed = true
 			}
+		case <-giveUp:
+			return
 		}
 		for _, w := range m.wards {
 			w.killed = w.killed || w.exited // what a child left behind has no one to answer to
@@ -280,7 +282,7 @@ func (m *minder) lastWill() {
 
 // killStrays ends the orphans that could be laid at no child's door.
 func (m *minder) killStrays() {
-	for m.strays() {
+	for end := time.Now().Add(killLimit); m.strays() && time.Now().Before(end); {
 		for _, line := range m.lineages() {
 			kill(line)
 		}
