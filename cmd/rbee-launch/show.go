@@ -92,7 +92,7 @@ func (s *show) rest(e launch.Event) {
 	case launch.Exited:
 		s.sayReadyFirst()
 		if e.Error != "" {
-			s.note("%s: %s", e.ID, e.Error)
+			s.note("%s", e.Error) // it begins with the id
 		} else {
 			s.note("%s: ended with exit code %d", e.ID, *e.ExitCode)
 		}
