@@ -321,12 +321,16 @@ func (l *launcher) nothingLeft(tree []proc, port int) {
 	if port == 0 {
 		return
 	}
-	ln, err := net.Listen("tcp", net.JoinHostPort("", strconv.Itoa(port)))
+	// To lease it again shows that it is free, and clears the lock file that a launcher
+	// leaves when it is killed.
+	lease, err := ports.AcquirePort(l.t.Context(), ports.Config{}, port)
 	if err != nil {
 		l.t.Errorf("the port is not free again: %v", err)
 		return
 	}
-	_ = ln.Close()
+	if err := lease.Release(); err != nil {
+		l.t.Error(err)
+	}
 }
 
 // awaitEnd waits until none of the processes lives.
