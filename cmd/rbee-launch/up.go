@@ -165,7 +165,7 @@ func (c *upCmd) welcome(up stack.Up) string {
 		what = " (a simulation: it runs no model)"
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "rbee is up, after %.1f s\n\n", up.Took.Seconds())
+	fmt.Fprintf(&b, "rbee is up, after %s\n\n", up.Took.Round(time.Millisecond))
 	_ = table(&b, "WHAT\tWHERE\tWHO", []string{
 		fmt.Sprintf("registry\t%s\tpid %d", up.Registry.URL, up.Registry.PID),
 		fmt.Sprintf("queen\t%s\tpid %d", up.Queen.URL, up.Queen.PID),
