@@ -185,15 +185,13 @@ Ctrl-C takes all of it down.
 
 // stackShow tells what happens to the parts of a stack.
 type stackShow struct {
-	show
+	*show
 	stopping bool // said once for all parts
 }
 
 func newStackShow(call *cli.Call, out outputFlags, events io.Writer) *stackShow {
-	s := &stackShow{show: show{out: out, stdout: events, stderr: call.Stderr, printer: newPrinter()}}
-	if !out.JSON && !out.Quiet {
-		s.status = newStatus(call.Stderr, s.printer)
-	}
+	s := &stackShow{show: newShow(call, out, 0)}
+	s.stdout = events
 	return s
 }
 
