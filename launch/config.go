@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net"
@@ -89,34 +90,26 @@ type Limits struct {
 }
 
 func (l Limits) apply(s supervisor.Spec) supervisor.Spec {
-	s.Stall = orElse(l.Stall, s.Stall)
-	s.StartLimit = orElse(l.Start, s.StartLimit)
-	s.Grace = orElse(l.Grace, s.Grace)
-	s.Live.Period = orElse(l.ProbePeriod, s.Live.Period)
-	s.Live.Timeout = orElse(l.ProbeTimeout, s.Live.Timeout)
-	s.Live.Failures = orElse(l.ProbeFailures, s.Live.Failures)
+	s.Stall = cmp.Or(l.Stall, s.Stall)
+	s.StartLimit = cmp.Or(l.Start, s.StartLimit)
+	s.Grace = cmp.Or(l.Grace, s.Grace)
+	s.Live.Period = cmp.Or(l.ProbePeriod, s.Live.Period)
+	s.Live.Timeout = cmp.Or(l.ProbeTimeout, s.Live.Timeout)
+	s.Live.Failures = cmp.Or(l.ProbeFailures, s.Live.Failures)
 	s.AnyOwner = s.AnyOwner || l.AnyOwner
 	return s
 }
 
-func orElse[T comparable](v, otherwise T) T {
-	var zero T
-	if v == zero {
-		return otherwise
-	}
-	return v
-}
-
 func (c Config) withDefaults() Config {
-	c.Advertise = orElse(c.Advertise, "localhost")
+	c.Advertise = cmp.Or(c.Advertise, "localhost")
 	if c.Host == "" {
 		c.Host = "0.0.0.0"
 		if registry.Loopback(c.Advertise) {
 			c.Host = "127.0.0.1"
 		}
 	}
-	c.Type = orElse(c.Type, "llm")
-	c.HeartbeatInterval = orElse(c.HeartbeatInterval, registry.HeartbeatInterval)
+	c.Type = cmp.Or(c.Type, "llm")
+	c.HeartbeatInterval = cmp.Or(c.HeartbeatInterval, registry.HeartbeatInterval)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}

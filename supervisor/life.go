@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"regexp"
 	"strconv"
 	"sync"
 	"time"
@@ -170,7 +169,7 @@ func (l *life) whileItRuns(ctx context.Context) (context.Context, context.Cancel
 // ask puts a probe's question and counts the answer only if nobody but the child's
 // tree listens on its address.
 func (l *life) ask(ctx context.Context, p Probe) error {
-	err := p.ask(ctx, Child{PID: l.child.PID(), Logged: l.logged, guard: l.s.guard})
+	err := p.ask(ctx, Child{PID: l.child.PID(), Logged: l.out.logged, guard: l.s.guard})
 	if err != nil || l.spec.Addr == "" || l.spec.AnyOwner {
 		return err
 	}
@@ -192,8 +191,6 @@ func (l *life) tree() map[int]bool {
 	}
 	return tree
 }
-
-func (l *life) logged(re *regexp.Regexp) bool { return l.out.logged(re) }
 
 // end stops the child if it still runs, and empties its tree. What a child that
 // ended by itself left behind is killed at once: it may hold the port or the memory

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"log/slog"
@@ -32,7 +33,7 @@ func openSink(cfg LogFile, log *slog.Logger) *sink {
 		return nil
 	}
 	return &sink{log: log, file: &timberjack.Logger{
-		Filename: cfg.Path, MaxSize: orElse(cfg.MaxMB, 10), MaxBackups: orElse(cfg.Backups, 3),
+		Filename: cfg.Path, MaxSize: cmp.Or(cfg.MaxMB, 10), MaxBackups: cmp.Or(cfg.Backups, 3),
 		FileMode: 0o600, // a model server logs what people ask it
 	}}
 }
@@ -42,13 +43,6 @@ func (s *sink) path() string {
 		return ""
 	}
 	return s.file.Filename
-}
-
-func orElse(n, otherwise int) int {
-	if n == 0 {
-		return otherwise
-	}
-	return n
 }
 
 // write keeps one line. A full disk must not block or end the child, so an error

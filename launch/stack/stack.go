@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -110,7 +111,7 @@ func (s *running) up(ctx context.Context) (Up, error) {
 	if up.Registry, err = s.start(ctx, "rbee-registry", s.daemon("rbee-registry", s.cfg.RegistryPort), 0); err != nil {
 		return up, err
 	}
-	beat := "--heartbeat-interval=" + s.heartbeat().String()
+	beat := "--heartbeat-interval=" + cmp.Or(s.cfg.Worker.HeartbeatInterval, registry.HeartbeatInterval).String()
 	if up.Queen, err = s.start(ctx, "queen-rbee", s.daemon("queen-rbee", s.cfg.QueenPort,
 		// Said outright, since the environment may hold RBEE_ID for something else.
 		"--id=queen", "--advertise=localhost", "--registry-url="+up.Registry.URL, beat), 0); err != nil {
@@ -134,13 +135,6 @@ func (s *running) up(ctx context.Context) (Up, error) {
 		up.Model = worker.Serves()
 	}
 	return up, err
-}
-
-func (s *running) heartbeat() time.Duration {
-	if d := s.cfg.Worker.HeartbeatInterval; d != 0 {
-		return d
-	}
-	return registry.HeartbeatInterval
 }
 
 // daemon is the launch of one of rbee's own, which registers itself.
