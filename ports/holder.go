@@ -9,6 +9,8 @@ import (
 
 	psnet "github.com/shirou/gopsutil/v3/net"
 	"github.com/shirou/gopsutil/v3/process"
+
+	"github.com/rbee-launch/rbee-launch/internal/sockdiag"
 )
 
 // Process names a process as far as the system tells this user; zero is unknown.
@@ -75,7 +77,7 @@ func Leases(ctx context.Context, cfg Config) ([]Holder, error) {
 // holders tells what is known of each port; leased are those known to be locked,
 // whatever their files say. What can't be found out stays unknown.
 func (d lockDir) holders(ctx context.Context, ports, leased []int) []Holder {
-	sockets, _ := connections(ctx) // without the table the listeners are unknown
+	sockets, _ := sockdiag.Table(ctx) // without the table the listeners are unknown
 	byPort := map[int][]psnet.ConnectionStat{}
 	for _, s := range sockets {
 		if !closed(s.Status) {
@@ -90,36 +92,13 @@ func (d lockDir) holders(ctx context.Context, ports, leased []int) []Holder {
 		for _, s := range byPort[port] {
 			listens := s.Status == "LISTEN"
 			if s.Pid > 0 && (listens && !h.Listening || h.Listener.PID == 0) {
-				h.Listener = Process{PID: int(s.Pid), Program: programOf(ctx, s.Pid)}
+				h.Listener = Process{PID: int(s.Pid), Program: sockdiag.Program(ctx, s.Pid)}
 			}
 			h.Listening = h.Listening || listens
 		}
 		list[i] = h
 	}
 	return list
-}
-
-// connections is the system's TCP table. A process that ends while the table is
-// put together can fail the whole, so an error gets a second and third chance.
-func connections(ctx context.Context) (table []psnet.ConnectionStat, err error) {
-	for range 3 {
-		if table, err = psnet.ConnectionsWithoutUidsWithContext(ctx, "tcp"); err == nil {
-			return table, nil
-		}
-	}
-	return nil, fmt.Errorf("read the connection table: %w", err)
-}
-
-func programOf(ctx context.Context, pid int32) string {
-	p, err := process.NewProcessWithContext(ctx, pid)
-	if err != nil {
-		return "" // it has ended
-	}
-	name, err := p.NameWithContext(ctx)
-	if err != nil {
-		return ""
-	}
-	return name
 }
 
 func programName() string {

@@ -5,6 +5,8 @@ package ports
 import (
 	"context"
 	"runtime"
+
+	"github.com/rbee-launch/rbee-launch/internal/sockdiag"
 )
 
 // onlyClosed reports whether all that holds port are connections whose local end
@@ -15,7 +17,7 @@ func onlyClosed(ctx context.Context, port int) bool {
 		// succeeds there over closed connections only.
 		return true
 	}
-	sockets, err := connections(ctx)
+	sockets, err := sockdiag.Table(ctx)
 	if err != nil {
 		return false
 	}

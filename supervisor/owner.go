@@ -2,11 +2,11 @@ package supervisor
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 
 	psnet "github.com/shirou/gopsutil/v3/net"
-	"github.com/shirou/gopsutil/v3/process"
+
+	"github.com/rbee-launch/rbee-launch/internal/sockdiag"
 )
 
 // ownership is whose the listeners on an address are.
@@ -35,21 +35,7 @@ func listensAt(c psnet.ConnectionStat, at netip.AddrPort) bool {
 
 // holderOf names a process outside the tree that listens on the address.
 func holderOf(ctx context.Context, at netip.AddrPort, tree map[int]bool) string {
-	conns, err := psnet.ConnectionsWithContext(ctx, "tcp")
-	if err != nil {
-		return ""
-	}
-	for _, c := range conns {
-		if !listensAt(c, at) || c.Pid == 0 || tree[int(c.Pid)] {
-			continue
-		}
-		name := "a process"
-		if p, err := process.NewProcessWithContext(ctx, c.Pid); err == nil {
-			if n, err := p.NameWithContext(ctx); err == nil {
-				name = n
-			}
-		}
-		return fmt.Sprintf("%s (pid %d)", name, c.Pid)
-	}
-	return ""
+	return sockdiag.Listener(ctx, func(c psnet.ConnectionStat) bool {
+		return listensAt(c, at) && !tree[int(c.Pid)]
+	})
 }

@@ -6,13 +6,13 @@ import (
 	"context"
 	"net/netip"
 
-	psnet "github.com/shirou/gopsutil/v3/net"
+	"github.com/rbee-launch/rbee-launch/internal/sockdiag"
 )
 
 // owner asks the system for the listeners on an address. Other users' processes are
 // not shown here without privilege, so an address nobody is seen on is unknown.
 func owner(ctx context.Context, at netip.AddrPort, tree map[int]bool) ownership {
-	conns, err := psnet.ConnectionsWithContext(ctx, "tcp")
+	conns, err := sockdiag.Table(ctx)
 	if err != nil {
 		return unknown
 	}

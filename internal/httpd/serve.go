@@ -12,7 +12,8 @@ import (
 	"time"
 
 	psnet "github.com/shirou/gopsutil/v3/net"
-	"github.com/shirou/gopsutil/v3/process"
+
+	"github.com/rbee-launch/rbee-launch/internal/sockdiag"
 )
 
 // Listen opens a TCP listener. When the port is taken the error names who has
@@ -41,25 +42,7 @@ func holder(ctx context.Context, addr string) string {
 	if err != nil {
 		return ""
 	}
-	conns, err := psnet.ConnectionsWithContext(ctx, "tcp")
-	if err != nil {
-		return ""
-	}
-	for _, c := range conns {
-		if c.Status != "LISTEN" || c.Laddr.Port != uint32(port) || c.Pid == 0 {
-			continue
-		}
-		p, err := process.NewProcessWithContext(ctx, c.Pid)
-		if err != nil {
-			continue
-		}
-		name, err := p.NameWithContext(ctx)
-		if err != nil {
-			name = "a process"
-		}
-		return fmt.Sprintf("%s (pid %d)", name, c.Pid)
-	}
-	return ""
+	return sockdiag.Listener(ctx, func(c psnet.ConnectionStat) bool { return c.Laddr.Port == uint32(port) })
 }
 
 // ServeOptions are the limits of one server. The zero value is useful.

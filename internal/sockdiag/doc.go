@@ -10,5 +10,6 @@
 // whose they are, and before Linux 6.8 doesn't show those that are bound and neither
 // listen nor are connected.
 //
-// On other systems it is empty; gopsutil serves there.
+// OnPort is for Linux alone. Table and Listener say on every system, by gopsutil and
+// slowly, which processes have which sockets: for messages to people.
 package sockdiag
