@@ -6,7 +6,6 @@ import (
 	"os"
 	"slices"
 	"syscall"
-	"time"
 )
 
 // Child is one process below a guard, and everything that it starts.
@@ -126,10 +125,6 @@ func exitOf(s syscall.WaitStatus) Exit {
 	return Exit{Code: s.ExitStatus()}
 }
 
-// killLimit is how long SIGKILL is tried before what does not end is given up: a
-// process that hangs in the kernel, or one of another user's (a setuid program).
-const killLimit = 10 * time.Second
-
 // inherit kills what a dead guard left behind and waits for its end. On systems
 // without subreapers only the groups are known.
 func inherit(orphans map[uint64]*Child) {
@@ -139,7 +134,7 @@ func inherit(orphans map[uint64]*Child) {
 		}
 	}
 	var unknown []identity
-	for end := time.Now().Add(killLimit); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for {
 		left, now := heirlooms(orphans)
 		// A zombie that has just come may have passed its place on to another process,
 		// as survey says; here not all zombies are ours to reap.
@@ -150,7 +145,7 @@ func inherit(orphans map[uint64]*Child) {
 		kill(left)
 		for _, p := range left {
 			if p.parent == os.Getpid() {
-				_, _ = syscall.Wait4(p.pid, nil, syscall.WNOHANG, nil) // else the next time
+				_, _ = syscall.Wait4(p.pid, nil, 0, nil)
 			}
 		}
 	}

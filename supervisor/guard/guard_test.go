@@ -171,11 +171,18 @@ var families = map[string]string{
 	"leader leaves":       `setsid sh -c '(setsid sleep 1000 &) ; echo up' ; exit 0`,
 	"without environment": `setsid env -i sleep 1000 & echo up; wait`,
 	// Each of these forks the next and ends: there is no moment at which a look at the
-	// process table shows them all.
-	"relay":             `export RELAY='sh -c "$RELAY" &'; sh -c "$RELAY"; echo up; sleep 1000`,
-	"relay left behind": `export RELAY='sh -c "$RELAY" &'; sh -c "$RELAY"; echo up; exit 0`,
-	"relay of sessions": `export RELAY='setsid sh -c "$RELAY" &'; sh -c "$RELAY"; echo up; sleep 1000`,
+	// process table shows them all. Who gets away stays as the last: an endless relay
+	// could use up the machine's pids.
+	"relay":             relay("") + `sh -c "$RELAY"; echo up; sleep 1000`,
+	"relay left behind": relay("") + `sh -c "$RELAY"; echo up; exit 0`,
+	"relay of sessions": relay("setsid ") + `sh -c "$RELAY"; echo up; sleep 1000`,
 	"stopped":           `sleep 1000 & echo up; kill -STOP $$`,
+}
+
+// relay exports a script that starts itself 200 times over, each time by another
+// process, and then stays.
+func relay(how string) string {
+	return `export LEFT=200; export RELAY='LEFT=$((LEFT-1)); if [ $LEFT -gt 0 ]; then ` + how + `sh -c "$RELAY" & else exec sleep 1000; fi'; `
 }
 
 func forEachFamily(t *testing.T, test func(t *testing.T, script string)) {

@@ -18,6 +18,11 @@ const (
 	socket = 3 // the descriptor that exec.Cmd.ExtraFiles begins at
 )
 
+// killLimit is how long a guard whose program is gone tries SIGKILL before what does
+// not end is given up: a process that hangs in the kernel, or one of another user's (a
+// setuid program).
+const killLimit = 10 * time.Second
+
 // hooked tells Start that Main was called: without that call a "guard" would be
 // the whole program once more. It is the one piece of state this package keeps.
 var hooked atomic.Bool
