@@ -191,6 +191,9 @@ func forEachFamily(t *testing.T, test func(t *testing.T, script string)) {
 	}
 	for name, script := range families {
 		t.Run(name, func(t *testing.T) {
+			if strings.Contains(script, "RELAY") && os.Getenv("RBEE_RELAY") == "" {
+				t.Skip("can hang on a machine whose PID 1 reaps slowly; RBEE_RELAY=1 runs it")
+			}
 			t.Parallel()
 			test(t, script)
 		})
