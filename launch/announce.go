@@ -19,14 +19,14 @@ const (
 // announcer keeps one life of a child known while it is ready.
 type announcer struct {
 	healthy atomic.Bool
-	cancel  context.CancelFunc
+	cancel  context.CancelCauseFunc // registry.ErrHandedOver: without a farewell
 	done    sync.WaitGroup
 }
 
 // newAnnouncer registers a life and beats for it until its cancel is called. It
 // outlives ctx, so that the farewell can be said after ctx has ended.
 func (l *launching) newAnnouncer(ctx context.Context, life registry.Component) *announcer {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	a := &announcer{cancel: cancel}
 	a.healthy.Store(true)
 	if l.cfg.Registry != nil {

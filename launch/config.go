@@ -3,8 +3,10 @@ package launch
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net"
+	"os"
 	"strconv"
 	"time"
 
@@ -64,12 +66,30 @@ type Config struct {
 	// LogDir is where the child's output is kept, in ID.log; nowhere when empty. It is
 	// made when missing.
 	LogDir string
-	// RuntimeDir is where List finds this launch; when empty it is not listed.
+	// RuntimeDir is where List and Open find this launch; when empty nobody does.
 	RuntimeDir string
+
+	// OnOrphan says what becomes of the child when this process dies. To keep it needs a
+	// RuntimeDir, and no shared Guard.
+	OnOrphan OnOrphan
+	// Resume is kept with the launch for whoever is to adopt its child: what one needs to
+	// make this Config again. Orphans has it. Only this user can read it.
+	Resume json.RawMessage
+	// Adopt takes over the kept child of ID in place of starting one: the same process,
+	// port and instance. Where there is none, Run fails with a *NotOrphanedError.
+	Adopt bool
+	// Detached says that this process has nobody who watches it; for List alone.
+	Detached bool
+	// Replaceable lets Remote.Upgrade end Run with a *HandedOverError: this process does
+	// nothing else than this launch. Control is from that error, in the next program.
+	Replaceable bool
+	Control     *os.File
+	// Version is the launcher's, for Remote.Inspect alone.
+	Version string
 
 	// OnEvent is told what happens, one event at a time. It must return soon.
 	OnEvent func(Event)
-	// OnLine is told each line that the child prints, from one goroutine per stream.
+	// OnLine is told each line that the child prints. It must return soon, too.
 	OnLine func(supervisor.Line)
 	// Hurry, when closed, ends farewells and the grace period of a stop at once.
 	Hurry <-chan struct{}
@@ -109,6 +129,10 @@ func (c Config) withDefaults() Config {
 		}
 	}
 	c.Type = cmp.Or(c.Type, "llm")
+	c.OnOrphan = cmp.Or(c.OnOrphan, KillOrphan)
+	if c.RuntimeDir == "" || c.Guard != nil {
+		c.OnOrphan = KillOrphan // there is nowhere to find it, or another launch beside it
+	}
 	c.HeartbeatInterval = cmp.Or(c.HeartbeatInterval, registry.HeartbeatInterval)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

@@ -16,8 +16,12 @@
 // child's liveness probe passes, so that an entry says the truth; a restart is a new
 // instance; a stop unregisters first.
 //
+// With a RuntimeDir other processes of the user see the launch (List) and command it
+// (Open). A child that is to be kept (OnOrphan) survives the death of this process, and
+// a later Run takes it over as it is (Adopt).
+//
 // The program's main must begin with guard.Main (package supervisor/guard).
 //
-// It does not choose an engine (package engines does), detach from its caller, or
-// take commands from outside.
+// It does not choose an engine (package engines does), nor make a process of its own for
+// a launch that is to outlive its caller; the command line does.
 package launch

@@ -14,6 +14,7 @@ type EventType string
 const (
 	Leased     EventType = "leased"
 	Spawned    EventType = "spawned"
+	Adopted    EventType = "adopted" // in place of leased and spawned
 	Ready      EventType = "ready"
 	Registered EventType = "registered" // With says where
 	Unhealthy  EventType = "unhealthy"
@@ -23,6 +24,10 @@ const (
 	Stopping   EventType = "stopping"
 	Stopped    EventType = "stopped"
 	Failed     EventType = "failed"
+	// Ended is the last event of a control socket, with the launch's exit code and error.
+	Ended EventType = "ended"
+	// Output is a line of the child's, where a control socket was asked for them.
+	Output EventType = "output"
 	// Progress comes twice a second while the child starts, for people; it is not
 	// among the events that programs are shown.
 	Progress EventType = "progress"
@@ -42,10 +47,13 @@ type Event struct {
 	Error      string    `json:"error,omitempty"`
 	LastLines  []string  `json:"last_lines,omitempty"` // failed, and exited before ready: of the child's output
 	WaitMS     int64     `json:"wait_ms,omitempty"`    // restarting: until then
+	Stream     string    `json:"stream,omitempty"`     // output: "stdout" or "stderr"
+	Text       string    `json:"text,omitempty"`       // output
 
-	Err        error             `json:"-"` // behind Error
-	Seen       supervisor.Vitals `json:"-"` // Progress
-	ModelBytes int64             `json:"-"` // Progress: the size of the model's file, where there is one
+	Seen       supervisor.Vitals `json:"seen,omitzero"`         // Progress
+	ModelBytes int64             `json:"model_bytes,omitempty"` // Progress: the size of the model's file, where there is one
+
+	Err error `json:"-"` // behind Error
 }
 
 // fill takes over what the supervisor says.
@@ -77,5 +85,19 @@ func LastLines(err error) []string {
 		return late.Last
 	default:
 		return nil
+	}
+}
+
+// ExitCode is what a command ends with whose launch ended with err, an error of Run's:
+// the child's own code as a shell gives it, 0 after a stop, else 125.
+func ExitCode(err error) int {
+	var exit *supervisor.ExitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit) && (!exit.Early || exit.Exit.ShellCode() != 0):
+		return exit.Exit.ShellCode()
+	default:
+		return 125
 	}
 }

@@ -265,6 +265,15 @@ func signalTo(t testing.TB, pid int, sig syscall.Signal) {
 
 func isGone(pid int) bool { return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }
 
+// empties waits until a folder is empty.
+func empties(t testing.TB, dir string) {
+	t.Helper()
+	eventually(t, dir+" is empty", func() bool {
+		files, err := os.ReadDir(dir)
+		return len(files) == 0 && (err == nil || errors.Is(err, fs.ErrNotExist))
+	})
+}
+
 func mustBeEmpty(t testing.TB, dir string) {
 	t.Helper()
 	files, err := os.ReadDir(dir)

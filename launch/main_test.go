@@ -9,10 +9,12 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rbee-launch/rbee-launch/internal/program"
 	"github.com/rbee-launch/rbee-launch/launch"
 	"github.com/rbee-launch/rbee-launch/registry"
+	"github.com/rbee-launch/rbee-launch/supervisor"
 	"github.com/rbee-launch/rbee-launch/supervisor/guard"
 )
 
@@ -23,18 +25,26 @@ const roleVar = "RBEE_LAUNCH_TEST_ROLE"
 // built-in worker, and what else the tests launch.
 func TestMain(m *testing.M) {
 	guard.Main()
+	if os.Getenv(roleVar) == "counter" { // under another program's name
+		exit(counter(os.Args[1:]))
+	}
 	if name := filepath.Base(os.Args[0]); program.Knows(name) {
 		os.Exit(program.Main(name, os.Args[1:]))
 	}
-	roles := map[string]func([]string) error{"lookback": lookBack, "launcher": launcher}
+	roles := map[string]func([]string) error{"lookback": lookBack, "launcher": launcher, "adopter": adopter}
 	role, other := roles[os.Getenv(roleVar)]
 	if !other {
 		os.Exit(m.Run())
 	}
-	if err := role(os.Args[1:]); err != nil {
+	exit(role(os.Args[1:]))
+}
+
+func exit(err error) {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	os.Exit(0)
 }
 
 // lookBack is a server (ADDRESS REGISTRY) that says, when it is asked to stop, how
@@ -61,15 +71,59 @@ func lookBack(args []string) error {
 	return nil
 }
 
-// launcher is a program (RUNTIME_DIR) that launches a built-in worker and prints its
-// pid when it is ready.
+// launcher is a program (RUNTIME_DIR [REGISTRY]) that launches a built-in worker and
+// prints its pid when it is ready. With a registry, the worker is to be kept, talks all
+// the time, and is logged in RUNTIME_DIR/logs.
 func launcher(args []string) error {
-	return launch.Run(context.Background(), launch.Config{
-		Program: builtin(), ID: "of-another", Ports: testPorts, RuntimeDir: args[0],
-		OnEvent: func(e launch.Event) {
-			if e.Event == launch.Ready {
-				fmt.Println(e.PID)
-			}
-		},
-	})
+	cfg := launch.Config{Program: builtin(), ID: "of-another", Ports: testPorts, RuntimeDir: args[0]}
+	if len(args) > 1 {
+		reg, err := registry.NewClient(registry.Config{URL: args[1]})
+		if err != nil {
+			return err
+		}
+		defer reg.Close()
+		cfg = keptConfig(args[0])
+		cfg.Registry = reg
+	}
+	cfg.OnEvent = func(e launch.Event) {
+		if e.Event == launch.Ready {
+			fmt.Println(e.PID)
+		}
+	}
+	return launch.Run(context.Background(), cfg)
+}
+
+// keptConfig is a launch whose child is kept, and counts on its standard output.
+func keptConfig(dir string) launch.Config {
+	cfg := config()
+	cfg.ID, cfg.RuntimeDir, cfg.LogDir = "of-another", dir, filepath.Join(dir, "logs")
+	cfg.OnOrphan, cfg.Resume = launch.KeepOrphan, []byte(`{"any":"thing"}`)
+	cfg.Program = self(launch.Command([]string{program.WorkerName, "{port}"}, launch.Health{TCP: true}))
+	program := cfg.Program
+	cfg.Program = func(ctx context.Context, at launch.Target) (supervisor.Spec, error) {
+		spec, err := program(ctx, at)
+		spec.Env = append([]string{roleVar + "=counter"}, spec.Env...) // the first one counts
+		return spec, err
+	}
+	return cfg
+}
+
+// counter is a server (PORT) that prints numbers.
+func counter(args []string) error {
+	ln, err := net.Listen("tcp", "127.0.0.1:"+args[0])
+	if err != nil {
+		return err
+	}
+	defer ln.Close()
+	for i := 1; ; i++ {
+		fmt.Println("line", i)
+		time.Sleep(200 * time.Microsecond)
+	}
+}
+
+// adopter is a program (RUNTIME_DIR) that adopts the launch "one".
+func adopter(args []string) error {
+	cfg := config()
+	cfg.ID, cfg.RuntimeDir, cfg.Adopt = "one", args[0], true
+	return launch.Run(context.Background(), cfg)
 }

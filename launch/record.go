@@ -13,238 +13,163 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/gofrs/flock"
+	"github.com/rbee-launch/rbee-launch/internal/lockfile"
 )
 
-// Status is how a launch stands.
-type Status string
-
-// The statuses. Orphaned is for launches whose launcher is gone, which do not
-// exist yet: a child dies with its launcher.
-const (
-	Starting    Status = "starting"
-	IsReady     Status = "ready"
-	IsUnhealthy Status = "unhealthy"
-	InBackoff   Status = "restarting"
-	IsStopping  Status = "stopping"
-	Ended       Status = "exited"
-)
-
-// Launch is one launch as List shows it.
-type Launch struct {
-	ID            string    `json:"id"`
-	InstanceID    string    `json:"instance_id"`
-	Type          string    `json:"type"`
-	Model         string    `json:"model"`
-	Engine        string    `json:"engine"`
-	Status        Status    `json:"status"`
-	PID           int       `json:"pid"`            // 0 while nothing runs
-	SupervisorPID int       `json:"supervisor_pid"` // the launcher's
-	Port          int       `json:"port"`
-	URL           string    `json:"url"`
-	Restarts      int       `json:"restarts"`
-	StartedAt     time.Time `json:"started_at"` // of the present life
-	Detached      bool      `json:"detached"`
-	Registry      bool      `json:"registry"` // registered there now
-	Queen         bool      `json:"queen"`
-}
-
-// follow keeps the picture in step with what happens.
-func (s *Launch) follow(e Event) {
-	s.ID, s.InstanceID, s.Port, s.URL = e.ID, e.InstanceID, e.Port, e.URL
-	switch e.Event {
-	case Leased:
-		s.Status = Starting
-	case Spawned:
-		if s.Status == InBackoff {
-			s.Restarts++
-		}
-		s.Status, s.PID, s.StartedAt = Starting, e.PID, e.Time
-		s.Registry, s.Queen = false, false
-	case Ready, Healthy:
-		s.Status = IsReady
-	case Unhealthy:
-		s.Status = IsUnhealthy
-	case Restarting:
-		s.Status, s.PID = InBackoff, 0
-	case Stopping:
-		s.Status = IsStopping
-	case Exited, Stopped, Failed:
-		s.Status, s.PID = Ended, 0
-		s.Registry, s.Queen = false, false
-	}
-}
-
-// InUseError means that another living launch of this user has the id.
+// InUseError means that another launch of this user has the id.
 type InUseError struct {
-	ID  string
-	PID int // of its launcher; 0 when unknown
+	ID       string
+	PID      int  // of its launcher; 0 when unknown
+	Orphaned bool // that launcher is dead, and the child was kept
 }
 
 func (e *InUseError) Error() string {
-	if e.PID == 0 {
+	switch {
+	case e.Orphaned:
+		return fmt.Sprintf("the id %s is that of a child whose launcher, pid %d, is dead", e.ID, e.PID)
+	case e.PID == 0:
 		return fmt.Sprintf("the id %s is another launch's", e.ID)
+	default:
+		return fmt.Sprintf("the id %s is that of the launch run by pid %d", e.ID, e.PID)
 	}
-	return fmt.Sprintf("the id %s is that of the launch run by pid %d", e.ID, e.PID)
 }
 
-// record is a launch's file in the runtime directory, beside a lock which is held
-// as long as the launcher lives: the kernel lets go of it after any death.
+// record is what a launch has in the runtime directory: its state, and beside that a
+// lock, which is held as long as its launcher or its guard lives, and two sockets.
 type record struct {
-	path string
-	lock *flock.Flock
+	base string // the files' paths, without their extensions
+	lock *lockfile.File
 }
+
+// The extensions of a record's files.
+const (
+	stateExt = ".json"
+	lockExt  = ".lock"
+	sockExt  = ".sock" // where the launcher takes commands
+	doorExt  = ".door" // where the guard takes a new launcher
+	nextExt  = ".next" // the state that is being written
+)
 
 func recordDir(runtimeDir string) string { return filepath.Join(runtimeDir, "launches") }
 
-// looking is how long List may hold the lock of a record whose launcher is dead.
+func recordBase(runtimeDir, id string) string {
+	return filepath.Join(recordDir(runtimeDir), url.PathEscape(id))
+}
+
+// looking is how long another may hold the lock of a record whose launch has ended, to
+// look at it or to clear it away.
 const looking = 200 * time.Millisecond
 
+// openRecord takes the id for a new launch. What a dead one of that id has left is
+// cleared away first.
 func openRecord(ctx context.Context, runtimeDir, id string) (*record, error) {
-	dir := recordDir(runtimeDir)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(recordDir(runtimeDir), 0o700); err != nil {
 		return nil, fmt.Errorf("record the launch %s: %w", id, err)
 	}
-	r := &record{path: filepath.Join(dir, url.PathEscape(id)+".json")}
-	for {
-		r.lock = flock.New(lockOf(r.path), flock.SetPermissions(0o600))
-		patience, cancel := context.WithTimeout(ctx, looking)
-		locked, err := r.lock.TryLockContext(patience, looking/20)
-		cancel()
-		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+	r := &record{base: recordBase(runtimeDir, id)}
+	for patience := time.Now().Add(looking); ; {
+		err := r.tryLock()
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, lockfile.ErrLocked) {
 			return nil, fmt.Errorf("record the launch %s: %w", id, err)
 		}
-		if !locked {
-			other, _ := readRecord(r.path) // best effort: for the message alone
-			return nil, &InUseError{ID: id, PID: other.SupervisorPID}
+		if time.Now().After(patience) || ctx.Err() != nil {
+			return nil, inUse(r.base, id)
 		}
-		// A launch that was just ending may have removed the file that we locked.
-		if mine, err := r.lock.Stat(); err == nil {
-			if there, err := os.Stat(lockOf(r.path)); err == nil && os.SameFile(mine, there) {
-				return r, nil
-			}
+		time.Sleep(looking / 20)
+	}
+	if s, err := readState(r.base); err == nil {
+		s.reclaim()
+	}
+	if err := r.removeAll(stateExt, nextExt, sockExt, doorExt); err != nil {
+		return nil, errors.Join(fmt.Errorf("record the launch %s: %w", id, err), r.lock.Unlock())
+	}
+	return r, nil
+}
+
+func inUse(base, id string) error {
+	other, _ := readState(base) // best effort: for the message alone
+	return &InUseError{ID: id, PID: other.SupervisorPID, Orphaned: other.standing(look(base, other)) == orphaned}
+}
+
+// tryLock locks the record's lock file, made when missing. A launch that ends just now
+// may remove the file that was locked: then the next one counts.
+func (r *record) tryLock() error {
+	for {
+		lock, err := lockfile.Try(r.base+lockExt, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+		if err != nil {
+			return err
 		}
-		_ = r.lock.Close()
+		current, err := lock.IsAt(r.base + lockExt)
+		if current && err == nil {
+			r.lock = lock
+			return nil
+		}
+		if err := errors.Join(err, lock.Unlock()); err != nil {
+			return err
+		}
 	}
 }
 
-func lockOf(path string) string { return strings.TrimSuffix(path, ".json") + ".lock" }
+// files are the record's paths, the lock's first, as a guard wants them that is to
+// remove them.
+func (r *record) files() []string {
+	return []string{r.base + lockExt, r.base + stateExt, r.base + nextExt, r.base + sockExt, r.base + doorExt}
+}
 
-// write replaces the record in one step, so that no reader sees half of one.
-func (r *record) write(l Launch) error {
-	body, err := json.Marshal(l)
+// write replaces the state in one step, so that no reader sees half of one.
+func (r *record) write(s state) error {
+	body, err := json.Marshal(s)
 	if err != nil {
 		return err
 	}
-	next := r.path + ".new"
+	next := r.base + nextExt
 	if err := os.WriteFile(next, body, 0o600); err != nil {
 		return errors.Join(err, os.Remove(next))
 	}
-	return os.Rename(next, r.path)
+	return os.Rename(next, r.base+stateExt)
 }
 
-// close removes the record and its lock, in this order: who locks next finds
-// neither.
+// close removes the record, its lock last: who locks next finds nothing else.
 func (r *record) close() error {
 	if r == nil {
 		return nil
 	}
-	err := os.Remove(r.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
-	}
-	return errors.Join(err, os.Remove(r.lock.Path()), r.lock.Close())
+	return errors.Join(r.removeAll(stateExt, nextExt, sockExt, doorExt, lockExt), r.lock.Unlock())
 }
 
-func readRecord(path string) (Launch, error) {
-	var l Launch
-	body, err := os.ReadFile(path)
+func (r *record) removeAll(exts ...string) error {
+	var errs []error
+	for _, ext := range exts {
+		if err := os.Remove(r.base + ext); !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// records are the bases of all records, by name.
+func records(runtimeDir string) ([]string, error) {
+	entries, err := os.ReadDir(recordDir(runtimeDir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var bases []string
+	for _, e := range entries {
+		if name, isState := strings.CutSuffix(e.Name(), stateExt); isState {
+			bases = append(bases, filepath.Join(recordDir(runtimeDir), name))
+		}
+	}
+	return bases, nil
+}
+
+// idOf is the id whose record it is.
+func idOf(base string) string {
+	id, err := url.PathUnescape(filepath.Base(base))
 	if err != nil {
-		return l, err
+		return filepath.Base(base)
 	}
-	return l, json.Unmarshal(body, &l)
-}
-
-// List shows the launches that live, by id, and clears away what those left that
-// were killed.
-func List(runtimeDir string) ([]Launch, error) {
-	files, err := filepath.Glob(filepath.Join(recordDir(runtimeDir), "*.json"))
-	if err != nil {
-		return nil, fmt.Errorf("list the launches in %s: %w", runtimeDir, err)
-	}
-	launches := []Launch{}
-	for _, path := range files {
-		if clearDead(path) {
-			continue
-		}
-		l, err := readRecord(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // it ended just now
-		}
-		if err != nil {
-			return nil, fmt.Errorf("list the launches: %s: %w", path, err)
-		}
-		launches = append(launches, l)
-	}
-	return launches, nil
-}
-
-// clearDead removes a record that nobody holds the lock of.
-func clearDead(path string) bool {
-	lock := flock.New(lockOf(path), flock.SetFlag(os.O_RDONLY|syscall.O_NOFOLLOW))
-	locked, err := lock.TryLock()
-	if err != nil || !locked {
-		if errors.Is(err, fs.ErrNotExist) {
-			return os.Remove(path) == nil
-		}
-		return false
-	}
-	return (&record{path: path, lock: lock}).close() == nil
-}
-
-// showAs makes List show the launch under this id from now on. A folder that can't
-// be written costs the listing, not the launch; an id that is another's is refused.
-func (l *launching) showAs(ctx context.Context, id string) error {
-	if l.cfg.RuntimeDir == "" {
-		return nil
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.record == nil || l.shown.ID != id { // a new port need not mean a new id
-		if err := l.list(ctx, id); err != nil {
-			return err
-		}
-	}
-	l.shown = Launch{
-		Type: l.cfg.Type, Model: l.cfg.Model, Engine: l.cfg.Engine,
-		SupervisorPID: os.Getpid(), StartedAt: time.Now(),
-	}
-	return nil
-}
-
-// list takes a record for the id, in place of the one there is.
-func (l *launching) list(ctx context.Context, id string) error {
-	next, err := openRecord(ctx, l.cfg.RuntimeDir, id)
-	var inUse *InUseError
-	if errors.As(err, &inUse) {
-		return err
-	}
-	if err != nil {
-		l.cfg.Log.Warn("the launch can't be listed", "err", err)
-	}
-	if err := l.record.close(); err != nil {
-		l.cfg.Log.Warn("the launch is still listed under an old id", "err", err)
-	}
-	l.record = next
-	return nil
-}
-
-// show writes the picture; a disk that is full costs the listing, not the child.
-func (l *launching) show() {
-	if l.record == nil {
-		return
-	}
-	if err := l.record.write(l.shown); err != nil {
-		l.cfg.Log.Debug("the launch can't be listed", "id", l.shown.ID, "err", err)
-	}
+	return id
 }

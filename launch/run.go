@@ -14,15 +14,21 @@ import (
 
 	"github.com/rbee-launch/rbee-launch/registry"
 	"github.com/rbee-launch/rbee-launch/supervisor"
+	"github.com/rbee-launch/rbee-launch/supervisor/guard"
 )
 
 const capabilitiesLimit = 500 * time.Millisecond
 
 // launching is one Run. Its supervisor's goroutine owns berth, and alone writes
-// target; what is below mu is shared with the announcers and the farewell.
+// target; what is below mu is shared with the announcers, the farewell and the control
+// socket.
 type launching struct {
-	cfg   Config
-	berth berth
+	cfg       Config
+	berth     berth
+	hub       *hub
+	ask       *asked
+	control   *control
+	entrusted *guard.Guard // that holds our locks
 
 	mu        sync.Mutex // orders events, too
 	target    Target
@@ -30,15 +36,24 @@ type launching struct {
 	leaving   []*announcer // of earlier ones, on their way out
 	stopping  bool
 	record    *record
-	shown     Launch
+	shown     state
+	spawning  supervisor.Spec // of the present life
+	guard     *guard.Guard    // below which it is
+	can       any             // the capabilities that were registered
 }
 
 // Run launches the child and keeps it until ctx ends or it has ended for good. Its
 // errors are those of supervisor.Run, those of package ports when no port is to be
-// had, and *InUseError when the id is another launch's. A stop by ctx is none.
+// had, *InUseError when the id is another launch's, *NotOrphanedError and
+// *HandedOverError. A stop by ctx, or by a Remote, is none.
 func Run(ctx context.Context, cfg Config) error {
-	l := &launching{cfg: cfg.withDefaults()}
+	l := &launching{cfg: cfg.withDefaults(), hub: newHub(), ask: newAsked()}
 	l.berth.cfg = l.cfg
+	adoption, err := l.adopt(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, answered := l.heed(ctx)
 	// The supervisor ends not by ctx but by stop, after the farewells.
 	inner, stop := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan struct{})
@@ -51,35 +66,64 @@ func Run(ctx context.Context, cfg Config) error {
 		case <-ended:
 		}
 	})
-	err := supervisor.Run(inner, supervisor.Config{
+	err = supervisor.Run(inner, supervisor.Config{
 		Spec:    l.spec,
 		Restart: l.cfg.Restart,
 		OnEvent: func(e supervisor.Event) { l.onEvent(ctx, e) },
-		OnLine:  l.cfg.OnLine,
-		Hurry:   l.cfg.Hurry,
+		OnLine:  l.onLine,
+		Hurry:   l.ask.hurry,
 		Guard:   l.cfg.Guard,
+		Again:   l.ask.again,
+		Leave:   l.ask.leave,
+		Adopt:   adoption,
 		Log:     l.cfg.Log,
 	})
 	close(ended)
 	farewell.Wait()
-	return errors.Join(err, l.close())
+	if errors.Is(err, supervisor.ErrLeft) {
+		err = l.handOver()
+	} else {
+		err = errors.Join(err, l.close(err))
+	}
+	answered()
+	return err
+}
+
+// heed makes a context that ends, too, when a stop is asked for, and passes the caller's
+// hurry on.
+func (l *launching) heed(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	over := make(chan struct{})
+	hurry := l.cfg.Hurry
+	l.cfg.Hurry = l.ask.hurry
+	var heeding sync.WaitGroup
+	heeding.Go(func() {
+		for {
+			select {
+			case <-l.ask.stopping:
+				cancel()
+				select {
+				case <-hurry:
+					l.ask.hurryUp()
+				case <-over:
+				}
+				return
+			case <-ctx.Done():
+				l.ask.stop(StopOptions{}) // nothing else can be asked for any more
+			case <-over:
+				return
+			}
+		}
+	})
+	return ctx, func() { close(over); heeding.Wait(); cancel() }
 }
 
 // spec answers for each start with where it is to be: usually where the last life
 // was, as a new instance.
 func (l *launching) spec(ctx context.Context, a supervisor.Attempt) (supervisor.Spec, error) {
-	port, moved, err := l.berth.port(ctx, a.Last)
+	moved, err := l.settle(ctx, a)
 	if err != nil {
 		return supervisor.Spec{}, err
-	}
-	l.mu.Lock()
-	l.target = Target{ID: l.cfg.id(port), InstanceID: ulid.Make().String(), Host: l.cfg.Host, Port: port}
-	l.mu.Unlock()
-	if moved {
-		if err := l.showAs(ctx, l.target.ID); err != nil {
-			return supervisor.Spec{}, err
-		}
-		l.emit(Event{Event: Leased})
 	}
 	spec, err := l.cfg.Program(ctx, l.target)
 	if err != nil {
@@ -96,7 +140,54 @@ func (l *launching) spec(ctx context.Context, a supervisor.Attempt) (supervisor.
 		}
 		spec.LogFile.Path = filepath.Join(l.cfg.LogDir, url.PathEscape(spec.Name)+".log")
 	}
+	spec.Keep = l.cfg.OnOrphan == KeepOrphan
+	if err := l.writeDown(a, spec); err != nil {
+		if spec.Keep {
+			l.cfg.Log.Warn("the child ends with this launcher, since nobody could adopt it", "id", spec.Name, "err", err)
+		}
+		spec.Keep = false
+	}
+	if moved {
+		l.emit(Event{Event: Leased})
+	}
 	return spec, nil
+}
+
+// settle finds the place of the next life, or that of the one that is adopted.
+func (l *launching) settle(ctx context.Context, a supervisor.Attempt) (moved bool, err error) {
+	if a.Adopted {
+		l.entrusted = a.Guard // has all it needs
+		return false, l.takeCommands(ctx)
+	}
+	port, moved, err := l.berth.port(ctx, a.Last)
+	if err != nil {
+		return false, err
+	}
+	l.mu.Lock()
+	l.target = Target{ID: l.cfg.id(port), InstanceID: ulid.Make().String(), Host: l.cfg.Host, Port: port}
+	l.mu.Unlock()
+	if moved {
+		if err := l.showAs(ctx, l.target.ID); err != nil {
+			return false, err
+		}
+	}
+	if moved || l.entrusted != a.Guard {
+		l.entrust(a.Guard)
+	}
+	return moved, nil
+}
+
+func (l *launching) onLine(line supervisor.Line) {
+	if l.cfg.OnLine != nil {
+		l.cfg.OnLine(line)
+	}
+	if l.hub.listens() {
+		stream := "stdout"
+		if line.Stderr {
+			stream = "stderr"
+		}
+		l.hub.say(Event{Time: line.Time, Event: Output, Stream: stream, Text: line.Text})
+	}
 }
 
 // onEvent passes the supervisor's news on, and acts on what changes the
@@ -107,8 +198,16 @@ func (l *launching) onEvent(ctx context.Context, s supervisor.Event) {
 	}
 	var e Event
 	e.fill(s)
-	e.ModelBytes = l.cfg.ModelBytes
-	l.emit(e)
+	if e.Event == Progress {
+		e.ModelBytes = l.cfg.ModelBytes
+	}
+	l.mu.Lock()
+	l.shown.Life = s.Life
+	if s.Type == supervisor.Spawned || s.Type == supervisor.Adopted {
+		l.shown.Child = guard.Process{PID: s.PID, Start: s.Start}
+	}
+	l.emitLocked(e)
+	l.mu.Unlock()
 	switch s.Type {
 	case supervisor.Ready:
 		_ = l.berth.settle() // the lock files of taken ports: the system clears what stays
@@ -120,7 +219,7 @@ func (l *launching) onEvent(ctx context.Context, s supervisor.Event) {
 			l.announced.healthy.Store(s.Type == supervisor.Healthy)
 		}
 	case supervisor.Exited:
-		l.unannounce()
+		l.unannounce(nil)
 	}
 }
 
@@ -137,6 +236,9 @@ func (l *launching) component(ctx context.Context) registry.Component {
 			l.cfg.Log.Debug("capabilities are unknown", "id", l.target.ID, "err", err)
 		} else if len(can) > 0 {
 			meta["capabilities"] = can
+			l.mu.Lock()
+			l.can = can
+			l.mu.Unlock()
 		}
 	}
 	maps.DeleteFunc(meta, func(_ string, v any) bool { return v == "" })
@@ -166,49 +268,85 @@ func (l *launching) announce(ctx context.Context) {
 
 // unannounce starts the farewell of a life that has ended, and does not wait: the
 // next one's start does not hang on a registry that is slow. Instance ids keep the
-// late word of an old life from touching the new one.
-func (l *launching) unannounce() {
+// late word of an old life from touching the new one. The cause registry.ErrHandedOver
+// leaves the farewell out.
+func (l *launching) unannounce(cause error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.announced != nil {
-		l.announced.cancel()
+		l.announced.cancel(cause)
 		l.leaving = append(l.leaving, l.announced)
 		l.announced = nil
 	}
 }
 
 // sayFarewell unregisters before the child is stopped, so that nobody is sent to it
-// any more. It waits no longer than the announcements' own limit.
+// any more.
 func (l *launching) sayFarewell() {
 	l.mu.Lock()
 	l.stopping = true
-	going := l.announced
 	l.emitLocked(Event{Event: Stopping, PID: l.shown.PID})
+	l.mu.Unlock()
+	l.leaveRegistrars()
+}
+
+// leaveRegistrars unregisters the present life and waits for that, but no longer than
+// the announcements' own limit.
+func (l *launching) leaveRegistrars() {
+	l.mu.Lock()
+	going := l.announced
 	l.mu.Unlock()
 	if going == nil {
 		return
 	}
-	l.unannounce()
+	l.unannounce(nil)
 	gone := make(chan struct{})
 	go func() { going.done.Wait(); close(gone) }()
 	select {
 	case <-gone:
-	case <-l.cfg.Hurry:
+	case <-l.ask.hurry:
 	}
 }
 
-// close waits for the last farewells and gives everything back.
-func (l *launching) close() error {
-	l.unannounce()
+// silence ends all announcing.
+func (l *launching) silence(cause error) {
+	l.unannounce(cause)
 	l.mu.Lock()
 	leaving := l.leaving
 	l.mu.Unlock()
 	for _, a := range leaving {
 		a.done.Wait()
 	}
+}
+
+// close waits for the last farewells and gives everything back, then tells those who
+// listen at the control socket how the launch ended.
+func (l *launching) close(result error) error {
+	l.silence(nil)
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	return errors.Join(l.record.close(), l.berth.release())
+	err := errors.Join(l.record.close(), l.berth.release())
+	l.mu.Unlock()
+	code := ExitCode(result)
+	last := Event{Time: time.Now(), Event: Ended, ID: l.shown.ID, InstanceID: l.shown.InstanceID, ExitCode: &code}
+	if result != nil {
+		last.Error, last.LastLines = result.Error(), LastLines(result)
+	}
+	l.hub.close(last)
+	l.control.close()
+	return err
+}
+
+// handOver leaves everything as it is for the program that goes on.
+func (l *launching) handOver() error {
+	l.silence(registry.ErrHandedOver)
+	err := &HandedOverError{Path: l.ask.successor()}
+	var listening error
+	if err.Control, listening = l.control.file(); listening != nil {
+		l.cfg.Log.Warn("the next program listens anew", "err", listening)
+	}
+	l.hub.close()
+	l.control.close()
+	return err
 }
 
 // onState notes what the announcing loops say.
@@ -251,6 +389,7 @@ func (l *launching) emitLocked(e Event) {
 	if e.Event != Progress {
 		l.show()
 	}
+	l.hub.say(e)
 	if l.cfg.OnEvent != nil {
 		l.cfg.OnEvent(e)
 	}

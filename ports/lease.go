@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"sync"
 
-	"github.com/gofrs/flock"
+	"github.com/rbee-launch/rbee-launch/internal/lockfile"
 )
 
 // DefaultDir is where leases live unless Config says otherwise. It does not follow
@@ -57,11 +58,27 @@ type Lease struct {
 
 	mu   sync.Mutex
 	dir  lockDir
-	lock *flock.Flock // nil once released
+	lock *lockfile.File // nil once released
 }
 
 // Port is the leased port, 1-65535.
 func (l *Lease) Port() int { return l.port }
+
+// File holds the lease, and Path is its lock file: for a second process that is to hold
+// the lease, too, and to remove the lock file should it be the last. The file stays the
+// lease's to close.
+func (l *Lease) File() (f *os.File, path string) { return l.lock.File(), l.dir.path(l.port) }
+
+// Resume is the lease of port whose File another process has held until now. The caller
+// releases the lease, which f belongs to from now on.
+func Resume(ctx context.Context, cfg Config, port int, f *os.File) (*Lease, error) {
+	dir, err := openLockDir(cfg.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("resume the lease of port %d: %w", port, err)
+	}
+	_ = dir.sign(ctx, port) // for people alone, as in try
+	return &Lease{port: port, dir: dir, lock: lockfile.Inherited(f)}, nil
+}
 
 // Release gives the port back and removes its lock file. Further calls do nothing.
 func (l *Lease) Release() error {

@@ -12,7 +12,7 @@ import (
 	"runtime"
 	"strconv"
 
-	"github.com/gofrs/flock"
+	"github.com/rbee-launch/rbee-launch/internal/lockfile"
 )
 
 // lockDir is the directory of the lock files, checked by openLockDir.
@@ -81,28 +81,28 @@ func (d lockDir) path(port int) string {
 // lock takes the port's lock file, or returns errLeased. The loop is for files that
 // a Release removes between two of our steps: a lock counts only if the locked file
 // is still the one that the next launcher will find.
-func (d lockDir) lock(ctx context.Context, port int) (*flock.Flock, error) {
+func (d lockDir) lock(ctx context.Context, port int) (*lockfile.File, error) {
 	path := d.path(port)
 	for ctx.Err() == nil {
 		// No O_CREATE: Linux refuses it on other users' files in a sticky directory
 		// (fs.protected_regular).
-		lock := flock.New(path, flock.SetFlag(os.O_RDWR|openSafely))
-		locked, err := lock.TryLock()
+		lock, err := lockfile.Try(path, os.O_RDWR|openSafely, 0)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			if err := d.create(path); err != nil {
 				return nil, fmt.Errorf("make the lock file: %w", err)
 			}
-		case err != nil:
-			return nil, fmt.Errorf("lock %s: %w", path, err)
-		case !locked:
+		case errors.Is(err, lockfile.ErrLocked):
 			return nil, errLeased
+		case err != nil:
+			return nil, err
 		default:
-			if current, err := isAt(lock, path); current || err != nil {
-				return lock, err
+			current, err := lock.IsAt(path)
+			if current && err == nil {
+				return lock, nil
 			}
-			if err := lock.Unlock(); err != nil {
-				return nil, fmt.Errorf("unlock a removed lock file: %w", err)
+			if err := errors.Join(err, lock.Unlock()); err != nil {
+				return nil, err
 			}
 		}
 	}
@@ -130,29 +130,10 @@ func (d lockDir) create(path string) error {
 	return nil
 }
 
-// isAt reports whether the locked file is the regular file at path.
-func isAt(lock *flock.Flock, path string) (bool, error) {
-	locked, err := lock.Stat()
-	if err != nil {
-		return false, errors.Join(err, lock.Unlock())
-	}
-	if !locked.Mode().IsRegular() {
-		return false, errors.Join(fmt.Errorf("%s is not a regular file", path), lock.Unlock())
-	}
-	found, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, errors.Join(err, lock.Unlock())
-	}
-	return os.SameFile(locked, found), nil
-}
-
 // release removes the file while it is still locked, then unlocks it.
-func (d lockDir) release(port int, lock *flock.Flock) error {
+func (d lockDir) release(port int, lock *lockfile.File) error {
 	path := d.path(port)
-	current, err := isAt(lock, path)
+	current, err := lock.IsAt(path)
 	if err != nil || !current {
 		return errors.Join(err, lock.Unlock()) // it was removed under us, and may be another's now
 	}

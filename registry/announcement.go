@@ -21,6 +21,10 @@ type Registrar interface {
 	Unregister(ctx context.Context, c Component) error
 }
 
+// ErrHandedOver, as the cause of the end of Announcement.Run's context, makes it end
+// without a farewell: another process goes on announcing the same instance.
+var ErrHandedOver = errors.New("handed over to another process")
+
 // State is what is known of a component's registration.
 type State struct {
 	Registered bool  // the last exchange with the registrar said so
@@ -51,8 +55,8 @@ const (
 	healthCheck = 250 * time.Millisecond
 )
 
-// Run announces the component until ctx ends, then unregisters it and returns
-// nil. It returns early only with ErrSuperseded: another instance is the
+// Run announces the component until ctx ends, then unregisters it, unless ctx's cause
+// is ErrHandedOver, and returns nil. It returns early only with ErrSuperseded: another instance is the
 // component now, and there is nothing left to keep known or to unregister.
 func (a *Announcement) Run(ctx context.Context) error {
 	s := session{Announcement: a, log: a.Log}
@@ -73,7 +77,9 @@ func (a *Announcement) Run(ctx context.Context) error {
 			break
 		}
 	}
-	s.farewell(ctx)
+	if !errors.Is(context.Cause(ctx), ErrHandedOver) {
+		s.farewell(ctx)
+	}
 	return nil
 }
 

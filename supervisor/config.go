@@ -21,8 +21,17 @@ type Config struct {
 	// OnEvent is told what happens, in order, from Run's goroutine. It must return
 	// soon: nothing else happens meanwhile, though output is still drained.
 	OnEvent func(Event)
-	// OnLine is told each line of output, from one goroutine per stream.
+	// OnLine is told each line of output, from one goroutine per guard. It must return
+	// soon: nothing is heard of the child meanwhile.
 	OnLine func(Line)
+	// Again, when something is sent on it, stops the child and starts it again at once,
+	// whatever the restart policy says.
+	Again <-chan struct{}
+	// Leave, when closed, ends Run with ErrLeft and leaves the child with its guard, for
+	// another process that adopts it within half a minute. Not for a shared Guard.
+	Leave <-chan struct{}
+	// Adopt is the life that Run begins with, in place of starting one.
+	Adopt *Adoption
 	// Hurry, when closed, ends the grace period of a stop at once.
 	Hurry <-chan struct{}
 	// Guard is shared with other children when set; it stays the caller's to close.
@@ -34,8 +43,19 @@ type Config struct {
 
 // Attempt says for which start a Spec is wanted.
 type Attempt struct {
-	Life int   // 1 for the first start; a start that found its port taken is not counted
-	Last error // why the last attempt ended: a *PortTakenError asks for another port
+	Life    int          // 1 for the first start; a start that found its port taken is not counted
+	Last    error        // why the last attempt ended: a *PortTakenError asks for another port
+	Adopted bool         // the child runs already, and the Spec is to be what it was started by
+	Guard   *guard.Guard // below which it starts; another one than last time when that was killed
+}
+
+// Adoption is a child that another process started and kept.
+type Adoption struct {
+	Guard *guard.Guard // from guard.Adopt; Run closes it
+	Child *guard.Child // below it, and not followed yet
+	Life  int          // as in Attempt
+	Ready bool         // it was ready: its readiness probes are not asked again
+	Began time.Time    // when it was started
 }
 
 // Spec is one life of a child.
@@ -78,9 +98,12 @@ type Spec struct {
 	StopSignal syscall.Signal
 	// Grace is the time between that and SIGKILL; 10 s when zero, none when negative.
 	Grace time.Duration
+	// Keep leaves the child running when this process dies; see guard.Command.
+	Keep bool
 }
 
-func (s Spec) withDefaults() Spec {
+// WithDefaults fills in what was left out.
+func (s Spec) WithDefaults() Spec {
 	if s.Name == "" && len(s.Argv) > 0 {
 		s.Name = s.Argv[0]
 	}
@@ -106,8 +129,4 @@ func (s Spec) withDefaults() Spec {
 var inUse = regexp.MustCompile(`(?i)address (is )?already in use|EADDRINUSE|address in use|errno 98\b|port \d+ is (already )?(in use|taken|occupied)`)
 
 // LogFile is where a child's output is kept.
-type LogFile struct {
-	Path    string
-	MaxMB   int // size at which it is rotated, in MB; 10 when zero
-	Backups int // rotated files kept; 3 when zero
-}
+type LogFile = guard.LogFile

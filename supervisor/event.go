@@ -12,6 +12,7 @@ type EventType string
 // The events, in the order in which a life can show them.
 const (
 	Spawned    EventType = "spawned"
+	Adopted    EventType = "adopted"  // in place of spawned: it ran already
 	Progress   EventType = "progress" // about twice a second while it starts
 	Ready      EventType = "ready"
 	Unhealthy  EventType = "unhealthy"
@@ -38,17 +39,13 @@ type Event struct {
 
 // Vitals is what a starting child shows of itself.
 type Vitals struct {
-	Elapsed  time.Duration
-	RSS      uint64        // resident memory of its tree, bytes
-	CPU      time.Duration // processor time of its tree
-	IO       uint64        // bytes read and written by its tree
-	LastLine string        // of its output
-	Waiting  string        // the probe that has not passed, and what it said
+	Elapsed  time.Duration `json:"elapsed_ns"`
+	RSS      uint64        `json:"rss_bytes"`           // of its tree
+	CPU      time.Duration `json:"cpu_ns"`              // processor time of its tree
+	IO       uint64        `json:"io_bytes"`            // read and written by its tree
+	LastLine string        `json:"last_line,omitempty"` // of its output
+	Waiting  string        `json:"waiting,omitempty"`   // the probe that has not passed, and what it said
 }
 
 // Line is one line of a child's output, without its end.
-type Line struct {
-	Time   time.Time
-	Stderr bool
-	Text   string
-}
+type Line = guard.Line

@@ -41,8 +41,10 @@ func Exec(argv, env []string) Probe {
 	}
 }
 
-// maxSaid is how much of a probe's output is worth repeating, in bytes.
-const maxSaid = 200
+const (
+	maxSaid   = 200                    // of a probe's output is worth repeating, in bytes
+	heldLimit = 200 * time.Millisecond // for the last output of a probe's command
+)
 
 // run runs a command beside the child, to its end or that of ctx, and gives the
 // beginning of what it printed.
@@ -75,7 +77,7 @@ func (c Child) run(ctx context.Context, cmd guard.Command) (exit guard.Exit, sai
 		<-read
 		return exit, "", err
 	}
-	_ = r.SetReadDeadline(time.Now().Add(drainLimit)) // somebody outside the tree may hold it
+	_ = r.SetReadDeadline(time.Now().Add(heldLimit)) // somebody outside the tree may hold it
 	<-read
 	return child.Exit(), strings.TrimSpace(begun.String()), nil
 }

@@ -9,16 +9,14 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/rbee-launch/rbee-launch/supervisor/guard"
 )
 
 const (
-	killLimit  = 10 * time.Second       // for SIGKILL to empty a tree
-	drainLimit = 200 * time.Millisecond // for the last output once the tree is gone
-	tailLines  = 20                     // of output, in errors
+	killLimit = 10 * time.Second // for SIGKILL to empty a tree
+	tailLines = 20               // of output, in errors
 )
 
 // life is one child process from its start to the end of its tree.
@@ -29,11 +27,10 @@ type life struct {
 	at    netip.AddrPort // spec.Addr
 	child *guard.Child
 	out   *output
-	pipes pipes
 
-	readers sync.WaitGroup
-	began   time.Time
-	readyAt time.Time // zero until then
+	began    time.Time
+	readyAt  time.Time // zero until then
+	wasReady bool      // before this process had it
 }
 
 // outcome is how a life ended.
@@ -44,19 +41,12 @@ type outcome struct {
 	last  []string
 	pid   int
 	name  string
+	again bool // it was ended to be started again
 }
 
-// begin starts the process. Its error is final: what can't be started now can't be
-// a moment later.
-func (s *supervision) begin(ctx context.Context, n int, spec Spec) (*life, error) {
-	if s.sink.path() != spec.LogFile.Path {
-		s.sink.close()
-		s.sink = openSink(spec.LogFile, s.cfg.Log)
-	}
-	l := &life{s: s, n: n, spec: spec, out: newOutput(s.sink, s.cfg.OnLine)}
-	if spec.Path == "" {
-		return nil, fmt.Errorf("start %s: no program is given", spec.Name)
-	}
+// newLife is a life that has no process yet.
+func (s *supervision) newLife(n int, spec Spec) (*life, error) {
+	l := &life{s: s, n: n, spec: spec, out: newOutput(s.cfg.OnLine)}
 	if spec.Addr != "" {
 		host, portText, err := net.SplitHostPort(spec.Addr)
 		if err != nil {
@@ -69,36 +59,65 @@ func (s *supervision) begin(ctx context.Context, n int, spec Spec) (*life, error
 		ip, _ := netip.ParseAddr(host) // for a name, all addresses count
 		l.at = netip.AddrPortFrom(ip, uint16(port))
 	}
+	return l, nil
+}
+
+// begin starts the process. Its error is final: what can't be started now can't be
+// a moment later.
+func (l *life) begin(ctx context.Context) error {
+	spec := l.spec
+	if spec.Path == "" {
+		return fmt.Errorf("start %s: no program is given", spec.Name)
+	}
 	path, err := exec.LookPath(spec.Path)
 	if err != nil {
-		return nil, fmt.Errorf("start %s: %w", spec.Name, err)
-	}
-	if l.pipes, err = openPipes(); err != nil {
-		return nil, fmt.Errorf("start %s: %w", spec.Name, err)
+		return fmt.Errorf("start %s: %w", spec.Name, err)
 	}
 	env := spec.Env
 	if env == nil {
 		env = os.Environ()
 	}
 	l.began = time.Now()
-	l.child, err = s.guard.Spawn(ctx, guard.Command{
-		Path: path, Args: spec.Argv, Env: env, Dir: spec.Dir,
-		Stdout: l.pipes.outW, Stderr: l.pipes.errW, Stop: spec.StopSignal, Grace: max(0, spec.Grace),
+	output := l.output()
+	l.child, err = l.s.guard.Spawn(ctx, guard.Command{
+		Path: path, Args: spec.Argv, Env: env, Dir: spec.Dir, Output: &output,
+		Stop: spec.StopSignal, Grace: max(0, spec.Grace), Keep: spec.Keep,
 	})
-	l.pipes.closeWriters()
 	if err != nil {
-		l.pipes.closeReaders()
-		return nil, err
+		return err
 	}
-	l.readers.Go(func() { l.out.drain(l.pipes.outR, false) })
-	l.readers.Go(func() { l.out.drain(l.pipes.errR, true) })
 	l.emit(Event{Type: Spawned})
-	return l, nil
+	return nil
+}
+
+func (l *life) output() guard.Output {
+	return guard.Output{Log: l.spec.LogFile, OnLine: l.out.take, OnTrouble: func(err error) {
+		l.s.cfg.Log.Warn("output is not being kept", "err", err)
+	}}
+}
+
+// adopt makes this the life of a process that runs.
+func (l *life) adopt(ctx context.Context, a *Adoption) error {
+	l.child, l.began, l.wasReady = a.Child, a.Began, a.Ready
+	tail, err := a.Child.Follow(ctx, l.output())
+	if err != nil {
+		return err
+	}
+	for _, line := range tail {
+		l.out.keep(line)
+	}
+	l.emit(Event{Type: Adopted})
+	return nil
 }
 
 // live sees the process through and returns when its tree is gone.
 func (l *life) live(ctx context.Context) outcome {
-	err := l.awaitReady(ctx)
+	ctx, cancel := l.s.untilAsked(ctx)
+	defer cancel()
+	var err error
+	if !l.wasReady {
+		err = l.awaitReady(ctx)
+	}
 	if err == nil {
 		l.readyAt = time.Now()
 		l.emit(Event{Type: Ready})
@@ -108,17 +127,21 @@ func (l *life) live(ctx context.Context) outcome {
 	if !l.readyAt.IsZero() {
 		ready = max(1, time.Since(l.readyAt))
 	}
+	asked := context.Cause(ctx)
+	if errors.Is(asked, ErrLeft) && l.child.Leave() == nil {
+		return outcome{err: ErrLeft, pid: l.child.PID()}
+	}
 	if ctx.Err() != nil {
 		l.emit(Event{Type: Stopping})
 	}
 	gone := l.end()
-	l.finishOutput()
 	if err != nil && ctx.Err() == nil {
 		err = l.explain(ctx, err)
 	}
 	return outcome{
 		err: errors.Join(err, gone), exit: l.child.Exit(), ready: ready,
 		last: l.out.last(tailLines), pid: l.child.PID(), name: l.spec.Name,
+		again: errors.Is(asked, errAgain),
 	}
 }
 
@@ -229,12 +252,6 @@ func empty(child *guard.Child, name string) error {
 	case <-limit.C:
 		return &SurvivorError{Name: name, PID: child.PID()}
 	}
-}
-
-func (l *life) finishOutput() {
-	l.pipes.finish(time.Now().Add(drainLimit))
-	l.readers.Wait()
-	l.pipes.closeReaders()
 }
 
 func (l *life) emit(e Event) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/rbee-launch/rbee-launch/supervisor/guard"
@@ -13,8 +14,13 @@ import (
 type supervision struct {
 	cfg   Config
 	guard *guard.Guard
-	sink  *sink // of the last life
 }
+
+// ErrLeft means that the child was left with its guard, as Config.Leave asked.
+var ErrLeft = errors.New("the child was left to another process")
+
+// errAgain is why a life ends that Config.Again ended.
+var errAgain = errors.New("a restart was asked for")
 
 // Run starts the child and keeps it until ctx ends or it is not to be started
 // again. It returns nil after a stop by ctx and after exit code 0. Otherwise:
@@ -34,9 +40,16 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	cfg.Restart = cfg.Restart.withDefaults()
 	s := &supervision{cfg: cfg, guard: cfg.Guard}
-	defer s.closeGuard()
-	defer func() { s.sink.close() }()
-	return s.run(ctx)
+	if cfg.Adopt != nil {
+		s.guard = cfg.Adopt.Guard
+	}
+	err := s.run(ctx)
+	if errors.Is(err, ErrLeft) {
+		s.guard.Detach()
+	} else {
+		s.closeGuard()
+	}
+	return err
 }
 
 // needGuard starts a guard of our own if the caller gave none, and another one if
@@ -67,16 +80,27 @@ func (s *supervision) run(ctx context.Context) error {
 		everReady bool
 		last      error
 	)
-	for n := 1; ; n++ {
+	first := 1
+	if s.cfg.Adopt != nil {
+		first, everReady = max(1, s.cfg.Adopt.Life), s.cfg.Adopt.Ready
+	}
+	for n := first; ; n++ {
 		out := s.attempt(ctx, n, last)
 		var survivor *SurvivorError
 		switch {
 		case errors.As(out.err, &survivor):
 			s.emit(Event{Type: Failed, Life: n, PID: out.pid, Err: out.err})
 			return out.err
+		case errors.Is(out.err, ErrLeft):
+			return out.err
 		case ctx.Err() != nil:
 			s.emit(Event{Type: Stopped, Life: n, PID: out.pid})
 			return nil
+		case out.again:
+			s.emit(Event{Type: Exited, Life: n, PID: out.pid, Exit: &out.exit})
+			s.emit(Event{Type: Restarting, Life: n, PID: out.pid})
+			failures, last = 0, nil
+			continue
 		case isPortTaken(out.err) && out.pid != 0:
 			last = out.err
 			n-- // the port's fault, not the child's
@@ -94,7 +118,7 @@ func (s *supervision) run(ctx context.Context) error {
 		failures = s.cfg.Restart.record(failures, out.ready)
 		wait := s.cfg.Restart.delay(failures, chance())
 		s.emit(Event{Type: Restarting, Life: n, PID: out.pid, Wait: wait})
-		if !pause(ctx, wait, nil) {
+		if !pause(ctx, wait, s.cfg.Again) {
 			s.emit(Event{Type: Stopped, Life: n, PID: out.pid})
 			return nil
 		}
@@ -108,15 +132,41 @@ func (s *supervision) attempt(ctx context.Context, n int, last error) outcome {
 	if err := s.needGuard(); err != nil {
 		return outcome{err: err}
 	}
-	spec, err := s.cfg.Spec(ctx, Attempt{Life: n, Last: last})
+	adopted := s.cfg.Adopt
+	s.cfg.Adopt = nil // later lives are our own
+	spec, err := s.cfg.Spec(ctx, Attempt{Life: n, Last: last, Adopted: adopted != nil, Guard: s.guard})
 	if err != nil {
 		return outcome{err: err}
 	}
-	l, err := s.begin(ctx, n, spec.withDefaults())
+	l, err := s.newLife(n, spec.WithDefaults())
+	switch {
+	case err != nil:
+	case adopted != nil:
+		err = l.adopt(ctx, adopted)
+	default:
+		err = l.begin(ctx)
+	}
 	if err != nil {
 		return outcome{err: err}
 	}
 	return l.live(ctx)
+}
+
+// untilAsked makes a context that ends, with its cause, when the life at hand is to: a
+// restart is asked for, or the child is to be left.
+func (s *supervision) untilAsked(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var listening sync.WaitGroup
+	listening.Go(func() {
+		select {
+		case <-s.cfg.Again:
+			cancel(errAgain)
+		case <-s.cfg.Leave:
+			cancel(ErrLeft)
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() { cancel(nil); listening.Wait() }
 }
 
 // verdict is Run's own answer after the child's last life.

@@ -1,11 +1,13 @@
 package guard
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"slices"
 	"syscall"
+	"time"
 )
 
 // Child is one process below a guard, and everything that it starts.
@@ -18,6 +20,15 @@ type Child struct {
 	exited  chan struct{}
 	gone    chan struct{}
 	exit    Exit // written before exited is closed
+	output  Output
+	tail    chan []Line // the answer to Follow
+}
+
+func newChild(g *Guard) *Child {
+	return &Child{
+		g: g, spawned: make(chan report, 1), tail: make(chan []Line, 1),
+		exited: make(chan struct{}), gone: make(chan struct{}),
+	}
 }
 
 // Exit is how a child ended.
@@ -100,6 +111,21 @@ func (c *Child) take(r report) {
 		close(c.exited)
 	case newsGone:
 		close(c.gone)
+	case newsTail:
+		c.tail <- offWire(r.Lines)
+	case newsLines:
+		if r.Dropped > 0 {
+			r.Lines = append([]wireLine{{Time: time.Now().UnixNano(), Text: text(fmt.Sprintf("[%d lines are left out here; the log has them]", r.Dropped))}}, r.Lines...)
+		}
+		if c.output.OnLine != nil {
+			for _, l := range offWire(r.Lines) {
+				c.output.OnLine(l)
+			}
+		}
+	case newsTrouble:
+		if c.output.OnTrouble != nil {
+			c.output.OnTrouble(errors.New(r.Error))
+		}
 	}
 }
 

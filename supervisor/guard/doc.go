@@ -20,11 +20,15 @@
 //		<-child.Gone() // not only the child: everything it started
 //	}
 //
+// A child may be kept beyond the program's death (Command.Keep): the guard goes on for
+// it, reads and logs what it prints, holds what was entrusted, and waits at a socket for
+// another program to Adopt it.
+//
 // On Linux the guard is a subreaper, so a descendant stays in its tree whether or
 // not it makes a session of its own. One case is beyond it: a descendant that left
 // its session, shed its environment and lost its parent, at the moment when the
 // guard itself is killed. On macOS there is no subreaper: a descendant
 // that leaves the child's process group after its parent died is not found.
 //
-// It knows nothing of readiness, restarts or logs; package supervisor does.
+// It knows nothing of readiness or restarts; package supervisor does.
 package guard

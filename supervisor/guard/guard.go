@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -24,8 +25,11 @@ var ErrGuardDied = errors.New("the guard process died")
 // several goroutines.
 type Guard struct {
 	conn *net.UnixConn
-	cmd  *exec.Cmd
+	cmd  *exec.Cmd // nil for a guard that another program started
+	pid  int
 	read chan struct{} // closed when the reader goroutine has ended
+
+	detached atomic.Bool
 
 	// sending is apart from mu: the guard may have to be listened to before it takes
 	// more.
@@ -82,7 +86,7 @@ func start() (*Guard, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
-	return &Guard{conn: conn, cmd: cmd, read: make(chan struct{}), children: map[uint64]*Child{}}, nil
+	return &Guard{conn: conn, cmd: cmd, pid: cmd.Process.Pid, read: make(chan struct{}), children: map[uint64]*Child{}}, nil
 }
 
 // guardEnv is next to nothing: what the Go runtime was told for a program built
@@ -111,7 +115,22 @@ func socketPair() (ours, theirs *os.File, err error) {
 }
 
 // PID is the guard process's own.
-func (g *Guard) PID() int { return g.cmd.Process.Pid }
+func (g *Guard) PID() int { return g.pid }
+
+// Process is the guard process itself.
+func (g *Guard) Process() Process { return Process{g.pid, startTime(g.pid)} }
+
+// Pids lists the living processes of the tree of the child with this pid, its own first.
+func (g *Guard) Pids(pid int) []int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, c := range g.children {
+		if c.pid == pid {
+			return c.Pids()
+		}
+	}
+	return nil
+}
 
 // Err says why no child can be started any more; nil while one can.
 func (g *Guard) Err() error {
@@ -124,12 +143,13 @@ func (g *Guard) Err() error {
 // time for SIGKILL.
 const closeLimit = 5 * time.Second
 
-// Close ends the guard, which first ends whatever still lives below it, and waits
-// for that. It fails when that takes more than 5 s, which only a process that hangs in
+// Close ends the guard, which first ends whatever still lives below it, what is to be
+// kept too, and waits for that. What was entrusted stays the program's to give back. It fails when that takes more than 5 s, which only a process that hangs in
 // the kernel, or a guard that was stopped, can bring about; the guard then goes on
 // trying. Close is safe to call twice.
 func (g *Guard) Close() error {
-	_ = g.conn.CloseWrite() // the guard sees the end of requests; we still hear its reports
+	_ = g.send(request{Op: opEnd}) // a guard that is dead has no children
+	_ = g.conn.CloseWrite()        // the guard sees the end of requests; we still hear its reports
 	limit := time.NewTimer(closeLimit)
 	defer limit.Stop()
 	select {
@@ -138,6 +158,14 @@ func (g *Guard) Close() error {
 	case <-limit.C:
 		return fmt.Errorf("close the guard: pid %d has not ended within %s", g.PID(), closeLimit)
 	}
+}
+
+// Detach hangs up on the guard, as the program's death would: children that are kept,
+// or left, go on, the others end. The Guard is of no use afterwards.
+func (g *Guard) Detach() {
+	g.detached.Store(true)
+	_ = g.conn.Close()
+	<-g.read
 }
 
 // listen takes the guard's reports until it ends.
@@ -159,7 +187,14 @@ func (g *Guard) listen() {
 		}
 	}
 	_ = g.conn.Close()
-	_ = g.cmd.Wait() // a guard that was killed says so, and that is handled here
+	if g.detached.Load() {
+		return
+	}
+	if g.cmd != nil {
+		_ = g.cmd.Wait() // a guard that was killed says so, and that is handled here
+	} else {
+		_, _ = syscall.Wait4(g.pid, nil, 0, nil) // ours to reap only if this process was another program before
+	}
 	g.bury()
 }
 
@@ -186,8 +221,21 @@ type Command struct {
 	Dir            string   // the program's own when empty
 	Stdin          *os.File // /dev/null when nil, as are the others; all stay the caller's to close
 	Stdout, Stderr *os.File
+	Output         *Output        // in place of Stdout and Stderr: the guard reads what the child prints
 	Stop           syscall.Signal // SIGTERM when zero: used when the program dies
 	Grace          time.Duration  // between that and SIGKILL; at most 2 s are given then
+	Keep           bool           // the child goes on when the program dies; see Listen
+}
+
+// Output says what becomes of what a child prints. The guard reads and logs it, so that
+// none is lost when the program dies. A program that reads too slowly is not waited for.
+type Output struct {
+	Log LogFile
+	// OnLine is told each line, before Gone is closed, from the goroutine that hears the
+	// guard: it must return soon, and must not call the guard.
+	OnLine func(Line)
+	// OnTrouble is told, from there too, that the log can't be written.
+	OnTrouble func(error)
 }
 
 // Spawn starts a child and returns once it runs. A failure wraps the system's
@@ -198,9 +246,9 @@ func (g *Guard) Spawn(ctx context.Context, cmd Command) (*Child, error) {
 		return nil, err
 	}
 	defer req.null.Close()
-	c := &Child{
-		g: g, spawned: make(chan report, 1),
-		exited: make(chan struct{}), gone: make(chan struct{}),
+	c := newChild(g)
+	if cmd.Output != nil {
+		c.output = *cmd.Output
 	}
 	g.mu.Lock()
 	if g.dead != nil {
@@ -227,11 +275,18 @@ func (g *Guard) Spawn(ctx context.Context, cmd Command) (*Child, error) {
 func (cmd Command) request() (request, error) {
 	req := request{
 		Op: opSpawn, Args: cmd.Args, Env: cmd.Env,
-		Signal: int(cmd.Stop), GraceMS: cmd.Grace.Milliseconds(),
+		Signal: int(cmd.Stop), GraceMS: cmd.Grace.Milliseconds(), Keep: cmd.Keep,
 		files: []*os.File{cmd.Stdin, cmd.Stdout, cmd.Stderr},
 	}
 	if len(req.Args) == 0 {
 		req.Args = []string{cmd.Path}
+	}
+	if cmd.Output != nil {
+		req.Output = true
+		if cmd.Output.Log.Path != "" {
+			log := cmd.Output.Log
+			req.Log = &log
+		}
 	}
 	if req.Signal == 0 {
 		req.Signal = int(syscall.SIGTERM)

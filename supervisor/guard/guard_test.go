@@ -22,6 +22,9 @@ const programEnv = "GUARD_TEST_PROGRAM"
 
 func TestMain(m *testing.M) {
 	guard.Main()
+	if dir := os.Getenv(keeperEnv); dir != "" {
+		keep(dir)
+	}
 	if script := os.Getenv(programEnv); script != "" {
 		program(script)
 	}

@@ -1,6 +1,8 @@
 package guard
 
 import (
+	"fmt"
+	"iter"
 	"maps"
 	"net"
 	"os"
@@ -43,37 +45,52 @@ func Main() {
 	// are all made by a thread that lives as long as this process.
 	runtime.LockOSThread()
 	becomeGuard()
-	newMinder(conn).run()
+	newMinder().run(conn)
 	os.Exit(0)
 }
 
 // minder is the guard's whole state; run's goroutine owns it.
 type minder struct {
-	conn     *net.UnixConn
-	requests chan request // closed when the program is gone
+	owner    *owner // the program; nil when there is none
+	requests chan request
+	callers  chan *net.UnixConn // programs that come later
+	drained  chan uint64        // children whose output has ended
 	childish chan os.Signal
+	patience *time.Timer // for a program that was announced by opLeave
 	wards    map[uint64]*ward
 	kin      map[identity]uint64 // descendants whose ward is known, should they be orphaned
+	held     map[string]heldFile
+	door     *net.UnixListener // where callers come in; nil when there is none
 }
 
 // ward is one child.
 type ward struct {
 	id     uint64
 	pid    int
+	start  int64
 	stop   syscall.Signal
 	grace  time.Duration
+	keep   bool    // it goes on without the program
+	left   bool    // so it does for a moment, until the next one
+	out    *keeper // nil where others read what it prints
 	exited bool
+	status syscall.WaitStatus
 	killed bool // the tree is being killed
+	gone   bool // nothing is left of it but its output
 }
 
-func newMinder(conn *net.UnixConn) *minder {
+func newMinder() *minder {
 	m := &minder{
-		conn:     conn,
 		requests: make(chan request),
+		callers:  make(chan *net.UnixConn),
+		drained:  make(chan uint64),
 		childish: make(chan os.Signal, 1),
+		patience: time.NewTimer(time.Hour),
 		wards:    map[uint64]*ward{},
 		kin:      map[identity]uint64{},
+		held:     map[string]heldFile{},
 	}
+	m.patience.Stop()
 	signal.Notify(m.childish, syscall.SIGCHLD)
 	// Caught, not ignored: a child would inherit the ignoring. These are meant for
 	// the program, which then ends its children as it sees fit.
@@ -81,22 +98,27 @@ func newMinder(conn *net.UnixConn) *minder {
 	return m
 }
 
-func (m *minder) run() {
-	go m.listen() // ends with the process
+func (m *minder) run(conn *net.UnixConn) {
+	m.serve(conn)
 	// What was killed, or was left behind by its parent, may need another look: a
 	// process that forked while we killed, a grandchild whose end sends us no signal.
 	const first, last = 5 * time.Millisecond, 100 * time.Millisecond
 	pause := first
 	recheck := time.NewTimer(time.Hour)
-	for {
+	for m.owner != nil || len(m.wards) > 0 {
 		select {
-		case req, ok := <-m.requests:
-			if !ok {
-				m.lastWill()
-				return
-			}
+		case req := <-m.requests:
 			m.handle(req)
 			pause = first
+		case conn := <-m.callers:
+			m.greet(conn)
+		case id := <-m.drained:
+			m.bury(id)
+		case <-m.patience.C: // nobody came
+			for _, w := range m.wards {
+				w.left = false
+			}
+			m.lastWill()
 		case <-m.childish:
 			m.reap()
 			pause = first
@@ -110,40 +132,49 @@ func (m *minder) run() {
 			recheck.Reset(time.Hour)
 		}
 	}
-}
-
-func (m *minder) listen() {
-	for {
-		var req request
-		files, err := receive(m.conn, &req)
-		if err != nil {
-			close(m.requests)
-			return
-		}
-		req.files = files
-		m.requests <- req
-	}
-}
-
-func (m *minder) tell(r report) {
-	_ = send(m.conn, r, nil) // a program that is gone shows as the end of requests
+	m.giveBack()
 }
 
 func (m *minder) handle(req request) {
+	if req.from != m.owner {
+		return // it is gone, and what it wanted done with it
+	}
+	w := m.wards[req.Child]
 	switch req.Op {
+	case opLost:
+		m.lost()
 	case opSpawn:
 		m.spawn(req)
 	case opSignal:
-		if w := m.wards[req.Child]; w != nil && (!w.exited || m.groupLives(w)) {
+		if w != nil && (!w.exited || m.groupLives(w)) {
 			m.remember(w)
 			signalGroup(w.pid, syscall.Signal(req.Signal))
 		}
 	case opKill:
-		if w := m.wards[req.Child]; w != nil {
+		if w != nil {
 			m.remember(w)
 			w.killed = true
 			m.reap()
 		}
+	case opFollow:
+		if w != nil && w.out != nil {
+			w.out.follow(m.owner.out)
+		}
+	case opLeave:
+		if w != nil {
+			w.left = true
+		}
+	case opEnd:
+		for _, w := range m.wards {
+			w.keep, w.left = false, false
+		}
+		clear(m.held) // the program lives, and gives them back itself
+	case opEntrust:
+		m.entrust(req)
+	case opRelease:
+		m.release(req.Name)
+	case opListen:
+		m.listen(req)
 	}
 }
 
@@ -153,7 +184,11 @@ func (m *minder) spawn(req request) {
 			_ = f.Close()
 		}
 	}()
-	pid, err := m.forkExec(req)
+	w := &ward{
+		id: req.Child, stop: syscall.Signal(req.Signal), keep: req.Keep,
+		grace: time.Duration(req.GraceMS) * time.Millisecond,
+	}
+	err := m.start(w, req)
 	if err != nil {
 		r := report{News: newsFailed, Child: req.Child, Error: err.Error()}
 		if errno, ok := err.(syscall.Errno); ok {
@@ -162,11 +197,32 @@ func (m *minder) spawn(req request) {
 		m.tell(r)
 		return
 	}
-	m.wards[req.Child] = &ward{
-		id: req.Child, pid: pid, stop: syscall.Signal(req.Signal),
-		grace: time.Duration(req.GraceMS) * time.Millisecond,
+	m.wards[req.Child] = w
+	m.tell(report{News: newsSpawned, Child: req.Child, PID: w.pid, Start: w.start})
+}
+
+// start starts the ward's process, and reads its output if that is asked for.
+func (m *minder) start(w *ward, req request) (err error) {
+	if req.Output {
+		var stdout, stderr *os.File
+		if w.out, stdout, stderr, err = newKeeper(w.id, req.Log, m.owner.out); err != nil {
+			return err
+		}
+		defer stdout.Close()
+		defer stderr.Close()
+		req.files = []*os.File{req.files[0], stdout, stderr}
 	}
-	m.tell(report{News: newsSpawned, Child: req.Child, PID: pid, Start: startTime(pid)})
+	if w.pid, err = m.forkExec(req); err != nil {
+		if w.out != nil {
+			w.out.close()
+		}
+		return err
+	}
+	w.start = startTime(w.pid)
+	if w.out != nil {
+		w.out.read()
+	}
+	return nil
 }
 
 func (m *minder) forkExec(req request) (int, error) {
@@ -194,8 +250,8 @@ func (m *minder) reap() {
 		m.forget(pid)
 		for _, w := range m.wards {
 			if w.pid == pid && !w.exited {
-				w.exited = true
-				m.tell(report{News: newsExited, Child: w.id, PID: pid, Status: uint32(status)})
+				w.exited, w.status = true, status
+				m.exited(w)
 			}
 		}
 	}
@@ -204,10 +260,24 @@ func (m *minder) reap() {
 	}
 }
 
-// sweep kills on in the trees that are to be killed, and reports which are gone.
+// exited tells of a child's end. With nobody to tell, what it left has nobody either.
+func (m *minder) exited(w *ward) {
+	m.tell(report{News: newsExited, Child: w.id, PID: w.pid, Status: uint32(w.status)})
+	if m.owner == nil || m.owner.lost {
+		w.killed = true
+		if w.out != nil && w.keep {
+			w.out.note(fmt.Sprintf("pid %d ended with no launcher to see it: %s", w.pid, exitOf(w.status)))
+		}
+	}
+}
+
+// sweep kills on in the trees that are to be killed, and sees which are gone.
 func (m *minder) sweep() {
 	left := m.survey()
 	for id, w := range m.wards {
+		if w.gone {
+			continue
+		}
 		if w.killed {
 			if !w.exited {
 				signalGroup(w.pid, syscall.SIGKILL)
@@ -215,11 +285,21 @@ func (m *minder) sweep() {
 			kill(left[id])
 		}
 		if w.exited && len(left[id]) == 0 && len(left[0]) == 0 {
-			delete(m.wards, id)
-			maps.DeleteFunc(m.kin, func(_ identity, of uint64) bool { return of == id })
-			m.tell(report{News: newsGone, Child: id})
+			w.gone = true
+			if w.out == nil {
+				m.bury(id)
+			} else {
+				go w.out.finish(func() { m.drained <- id })
+			}
 		}
 	}
+}
+
+// bury forgets a ward of which nothing is left, and tells.
+func (m *minder) bury(id uint64) {
+	delete(m.wards, id)
+	maps.DeleteFunc(m.kin, func(_ identity, of uint64) bool { return of == id })
+	m.tell(report{News: newsGone, Child: id})
 }
 
 // kill ends processes of the guard's tree. The groups of its own children go as a
@@ -247,18 +327,18 @@ func (m *minder) groupLives(w *ward) bool {
 
 func (m *minder) unfinished() bool {
 	for _, w := range m.wards {
-		if w.killed || w.exited {
+		if (w.killed || w.exited) && !w.gone {
 			return true
 		}
 	}
 	return false
 }
 
-// lastWill empties every tree: the program is gone. Each child gets its stop
-// signal and at most two seconds of its grace period, then SIGKILL.
+// lastWill empties every tree that is to end with the program, which is gone. Each
+// child gets its stop signal and at most two seconds of its grace period, then SIGKILL.
 func (m *minder) lastWill() {
 	var patience time.Duration
-	for _, w := range m.wards {
+	for w := range m.mortals() {
 		patience = max(patience, min(w.grace, 2*time.Second))
 		if !w.exited || m.groupLives(w) {
 			signalGroup(w.pid, w.stop)
@@ -267,22 +347,47 @@ func (m *minder) lastWill() {
 	deadline, giveUp := time.After(patience), time.After(patience+killLimit)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for m.reap(); len(m.wards) > 0; m.reap() {
+	for m.reap(); m.anyMortal(); m.reap() {
 		select {
 		case <-m.childish:
 		case <-tick.C:
+		case id := <-m.drained:
+			m.bury(id)
 		case <-deadline:
-			for _, w := range m.wards {
+			for w := range m.mortals() {
 				w.killed = true
 			}
 		case <-giveUp:
+			for w := range m.mortals() {
+				delete(m.wards, w.id)
+			}
 			return
 		}
-		for _, w := range m.wards {
+		for w := range m.mortals() {
 			w.killed = w.killed || w.exited // what a child left behind has no one to answer to
 		}
 	}
-	m.killStrays()
+	if len(m.wards) == 0 {
+		m.killStrays()
+	}
+}
+
+// mortals are the wards that end with the program.
+func (m *minder) mortals() iter.Seq[*ward] {
+	return func(yield func(*ward) bool) {
+		for _, w := range m.wards {
+			if !w.keep && !w.left && !yield(w) {
+				return
+			}
+		}
+	}
+}
+
+func (m *minder) anyMortal() bool {
+	for range m.mortals() {
+		return true
+	}
+	return false
 }
 
 // killStrays ends the orphans that could be laid at no child's door.

@@ -17,23 +17,35 @@ import (
 type op string
 
 const (
-	opSpawn  op = "spawn"
-	opSignal op = "signal" // to the child's process group
-	opKill   op = "kill"   // SIGKILL to the whole tree until it is gone
+	opSpawn   op = "spawn"
+	opSignal  op = "signal"  // to the child's process group
+	opKill    op = "kill"    // SIGKILL to the whole tree until it is gone
+	opFollow  op = "follow"  // the child's last lines of output, and those to come
+	opEntrust op = "entrust" // a file to hold, in place of the one of that name
+	opRelease op = "release" // no longer
+	opListen  op = "listen"  // the socket at which a later program finds the guard
+	opLeave   op = "leave"   // the child is not to end with the program: another comes
+	opEnd     op = "end"     // every child is to end with the program
 )
 
 type request struct {
-	Op      op     `json:"op"`
-	Child   uint64 `json:"child"`
-	Path    text   `json:"path,omitempty"`
-	Args    texts  `json:"args,omitempty"`
-	Env     texts  `json:"env,omitempty"`
-	Dir     text   `json:"dir,omitempty"`
-	Signal  int    `json:"signal,omitempty"` // opSpawn: the signal to stop it with
-	GraceMS int64  `json:"grace_ms,omitempty"`
+	Op      op       `json:"op"`
+	Child   uint64   `json:"child,omitempty"`
+	Path    text     `json:"path,omitempty"`
+	Args    texts    `json:"args,omitempty"`
+	Env     texts    `json:"env,omitempty"`
+	Dir     text     `json:"dir,omitempty"`
+	Signal  int      `json:"signal,omitempty"` // opSpawn: the signal to stop it with
+	GraceMS int64    `json:"grace_ms,omitempty"`
+	Keep    bool     `json:"keep,omitempty"`
+	Output  bool     `json:"output,omitempty"` // the guard reads what the child prints
+	Log     *LogFile `json:"log,omitempty"`
+	Name    string   `json:"name,omitempty"`   // opEntrust, opRelease
+	Remove  texts    `json:"remove,omitempty"` // opEntrust
 
-	files []*os.File // stdin, stdout, stderr
+	files []*os.File // opSpawn: stdin, stdout, stderr
 	null  *os.File   // stands for those that are not given
+	from  *owner
 }
 
 // text and texts hold what the system takes as it is: any bytes but 0. JSON's own
@@ -76,21 +88,39 @@ const (
 	newsFailed  news = "failed" // the spawn did
 	newsExited  news = "exited" // the child itself
 	newsGone    news = "gone"   // the child and everything it started
+	newsLines   news = "lines"
+	newsTail    news = "tail"    // the answer to opFollow
+	newsTrouble news = "trouble" // with the child's log
+	newsHello   news = "hello"   // to a program that comes later: everything there is
+	newsBusy    news = "busy"    // to one that comes too early
 )
 
 type report struct {
-	News   news   `json:"news"`
-	Child  uint64 `json:"child"`
-	PID    int    `json:"pid,omitempty"`
-	Start  int64  `json:"start,omitempty"` // process start time, in the platform's own unit
-	Errno  int    `json:"errno,omitempty"`
-	Error  string `json:"error,omitempty"`
-	Status uint32 `json:"status,omitempty"` // as wait(2) gave it
+	News    news       `json:"news"`
+	Child   uint64     `json:"child,omitempty"`
+	PID     int        `json:"pid,omitempty"`   // newsHello: the guard's
+	Start   int64      `json:"start,omitempty"` // process start time, in the platform's own unit
+	Errno   int        `json:"errno,omitempty"`
+	Error   string     `json:"error,omitempty"`
+	Status  uint32     `json:"status,omitempty"` // as wait(2) gave it
+	Lines   []wireLine `json:"lines,omitempty"`
+	Dropped int        `json:"dropped,omitempty"` // newsLines: so many before these
+	Wards   []report   `json:"wards,omitempty"`   // newsHello: newsSpawned, or newsExited, of each child
+	Held    []string   `json:"held,omitempty"`    // newsHello: the names of the files beside it
+}
+
+type wireLine struct {
+	Time   int64 `json:"t"` // Unix time in ns
+	Stderr bool  `json:"e,omitempty"`
+	Text   text  `json:"x"`
 }
 
 // maxMessage bounds one message; arguments and environment are at most a few MiB
 // on Linux (ARG_MAX).
 const maxMessage = 16 << 20
+
+// maxFiles bounds the files beside one message: a child's three, or what was entrusted.
+const maxFiles = 16
 
 func send(conn *net.UnixConn, v any, files []*os.File) error {
 	body, err := json.Marshal(v)
@@ -120,7 +150,7 @@ func send(conn *net.UnixConn, v any, files []*os.File) error {
 
 func receive(conn *net.UnixConn, v any) ([]*os.File, error) {
 	var head [4]byte
-	oob := make([]byte, syscall.CmsgSpace(3*4)) // at most three files
+	oob := make([]byte, syscall.CmsgSpace(maxFiles*4))
 	n, oobn, _, _, err := conn.ReadMsgUnix(head[:], oob)
 	if err != nil {
 		return nil, err

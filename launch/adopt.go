@@ -1,0 +1,193 @@
+package launch
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/rbee-launch/rbee-launch/internal/lockfile"
+	"github.com/rbee-launch/rbee-launch/internal/unixsock"
+	"github.com/rbee-launch/rbee-launch/ports"
+	"github.com/rbee-launch/rbee-launch/supervisor"
+	"github.com/rbee-launch/rbee-launch/supervisor/guard"
+)
+
+// OnOrphan says what becomes of a child whose launcher dies.
+type OnOrphan string
+
+// The policies. The zero value is KillOrphan.
+const (
+	KillOrphan OnOrphan = "kill" // it ends with its launcher, whatever ends that
+	KeepOrphan OnOrphan = "keep" // it runs on, for another to adopt
+)
+
+// HandedOverError is how Run ends when another program is to go on in this process:
+// exec(2) it, with a Config that says Adopt.
+type HandedOverError struct {
+	Path    string   // of that program, as Remote.Upgrade gave it
+	Control *os.File // the launch's socket, for Config.Control
+}
+
+func (e *HandedOverError) Error() string { return "the launch is to go on as " + e.Path }
+
+// NotOrphanedError means that there is nothing to adopt under an id.
+type NotOrphanedError struct {
+	ID     string
+	Reason string
+}
+
+func (e *NotOrphanedError) Error() string { return fmt.Sprintf("adopt %s: %s", e.ID, e.Reason) }
+
+// What a launch entrusts to its guard.
+const (
+	leaseName  = "lease"
+	recordName = "record"
+)
+
+// estate is what a launch has that is to be taken over.
+type estate struct {
+	state  state
+	guard  *guard.Guard
+	child  *guard.Child
+	record *record
+	lease  *os.File
+}
+
+// takeOver makes this process the launcher of a child that was kept, or left.
+func takeOver(ctx context.Context, runtimeDir, id string) (*estate, error) {
+	base := recordBase(runtimeDir, id)
+	s, err := readState(base)
+	if err != nil {
+		return nil, &NotOrphanedError{ID: id, Reason: "nothing is known of it: " + err.Error()}
+	}
+	switch f := look(base, s); s.standing(f) {
+	case dead:
+		return nil, &NotOrphanedError{ID: id, Reason: s.obituary(f)}
+	case alive:
+		if s.Launcher != guard.Self() {
+			return nil, &NotOrphanedError{ID: id, Reason: fmt.Sprintf("its launcher, pid %d, lives", s.SupervisorPID)}
+		}
+	case ending, orphaned:
+	}
+	g, legacy, err := knock(ctx, base+doorExt)
+	if err != nil {
+		return nil, fmt.Errorf("adopt %s: %w", id, err)
+	}
+	e := &estate{state: s, guard: g, lease: legacy.Files[leaseName]}
+	if f := legacy.Files[recordName]; f != nil {
+		e.record = &record{base: base, lock: lockfile.Inherited(f)}
+	}
+	// The guard is the child's parent and knows best: the launcher may have died before
+	// it could write down what it had started.
+	if n := len(legacy.Children); n > 0 {
+		e.child = legacy.Children[n-1]
+	}
+	if e.child == nil || e.record == nil || e.lease == nil {
+		return nil, errors.Join(&NotOrphanedError{ID: id, Reason: "its guard has no child of its"}, e.end(ctx))
+	}
+	return e, nil
+}
+
+// knock asks at a guard's door. The guard may not have noticed yet that its program is
+// gone.
+func knock(ctx context.Context, door string) (*guard.Guard, guard.Legacy, error) {
+	for patience := time.Now().Add(2 * time.Second); ; {
+		conn, err := unixsock.Dial(ctx, door)
+		if err != nil {
+			return nil, guard.Legacy{}, err
+		}
+		g, legacy, err := guard.Adopt(ctx, conn)
+		if !errors.Is(err, guard.ErrBusy) || time.Now().After(patience) || ctx.Err() != nil {
+			return g, legacy, err
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// end takes down what was taken over.
+func (e *estate) end(ctx context.Context) error {
+	err := e.guard.Close()
+	if e.lease != nil {
+		lease, resumed := ports.Resume(ctx, ports.Config{Dir: e.state.LeaseDir}, e.state.Port, e.lease)
+		if resumed == nil {
+			resumed = lease.Release()
+		}
+		err = errors.Join(err, resumed)
+	}
+	return errors.Join(err, e.record.close())
+}
+
+// StopOrphan stops a child that was kept: its stop signal, the grace period, SIGKILL to
+// what is left. It is not unregistered: the registrars notice its silence.
+func StopOrphan(ctx context.Context, runtimeDir, id string, o StopOptions) error {
+	e, err := takeOver(ctx, runtimeDir, id)
+	if err != nil {
+		return err
+	}
+	grace := max(0, time.Duration(e.state.GraceMS)*time.Millisecond)
+	if o.Grace != nil {
+		grace = *o.Grace
+	}
+	_ = e.child.Signal(syscall.Signal(e.state.StopSignal)) // a dead guard shows as Gone
+	limit := time.NewTimer(grace)
+	defer limit.Stop()
+	select {
+	case <-e.child.Gone():
+	case <-limit.C:
+	case <-ctx.Done():
+	}
+	_ = e.child.Kill()
+	<-e.child.Gone()
+	return e.end(ctx)
+}
+
+// Orphan is what one needs to know of an orphan to adopt it.
+type Orphan struct {
+	Launch
+	Resume json.RawMessage // Config.Resume of its launch
+}
+
+// Orphans shows the children that were kept, by id.
+func Orphans(runtimeDir string) ([]Orphan, error) {
+	launches, err := List(runtimeDir)
+	if err != nil {
+		return nil, err
+	}
+	var orphans []Orphan
+	for _, l := range launches {
+		if l.Status != IsOrphaned {
+			continue
+		}
+		if s, err := readState(recordBase(runtimeDir, l.ID)); err == nil {
+			orphans = append(orphans, Orphan{l, s.Resume})
+		}
+	}
+	return orphans, nil
+}
+
+// adopt takes over the child that the launch is to begin with; nil where it is to start
+// one.
+func (l *launching) adopt(ctx context.Context) (*supervisor.Adoption, error) {
+	if !l.cfg.Adopt {
+		return nil, nil
+	}
+	e, err := takeOver(ctx, l.cfg.RuntimeDir, l.cfg.ID)
+	if err != nil {
+		return nil, err
+	}
+	lease, err := ports.Resume(ctx, l.cfg.Ports, e.state.Port, e.lease)
+	if err != nil {
+		return nil, errors.Join(err, e.end(ctx))
+	}
+	l.berth.lease = lease
+	l.record = e.record
+	l.shown = e.state
+	l.target = Target{ID: e.state.ID, InstanceID: e.state.InstanceID, Host: e.state.Host, Port: e.state.Port}
+	return &supervisor.Adoption{
+		Guard: e.guard, Child: e.child, Life: e.state.Life, Ready: e.state.WasReady, Began: e.state.StartedAt,
+	}, nil
+}

@@ -1,0 +1,131 @@
+package launch
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"time"
+
+	"github.com/rbee-launch/rbee-launch/internal/unixsock"
+	"github.com/rbee-launch/rbee-launch/supervisor"
+	"github.com/rbee-launch/rbee-launch/supervisor/guard"
+)
+
+// showAs makes List show the launch under this id from now on, and Open find it. A
+// folder that can't be written costs that, not the launch; an id that is another's is
+// refused.
+func (l *launching) showAs(ctx context.Context, id string) error {
+	l.mu.Lock()
+	l.shown = state{
+		Launch: Launch{
+			Type: l.cfg.Type, Model: l.cfg.Model, Engine: l.cfg.Engine, Detached: l.cfg.Detached, StartedAt: time.Now(),
+			ID: id,
+		},
+		Host: l.cfg.Host, LeaseDir: l.cfg.Ports.Dir, OnOrphan: l.cfg.OnOrphan, Resume: l.cfg.Resume,
+	}
+	same := l.record != nil && l.record.base == recordBase(l.cfg.RuntimeDir, id) // a new port need not mean a new id
+	l.mu.Unlock()
+	if l.cfg.RuntimeDir == "" || same {
+		return nil
+	}
+	next, err := openRecord(ctx, l.cfg.RuntimeDir, id)
+	var inUse *InUseError
+	if errors.As(err, &inUse) {
+		return err
+	}
+	if err != nil {
+		l.cfg.Log.Warn("the launch can't be listed", "err", err)
+	}
+	l.mu.Lock()
+	last := l.record
+	l.record = next
+	l.mu.Unlock()
+	if err := last.close(); err != nil {
+		l.cfg.Log.Warn("the launch is still listed under an old id", "err", err)
+	}
+	return l.takeCommands(ctx)
+}
+
+// takeCommands opens the control socket of the record there is.
+func (l *launching) takeCommands(ctx context.Context) error {
+	l.control.close()
+	l.control = nil
+	if l.record == nil {
+		return nil
+	}
+	c, err := l.openControl(ctx, l.record.base, l.cfg.Control)
+	if err != nil {
+		l.cfg.Log.Warn("the launch takes no commands", "err", err)
+		return nil
+	}
+	l.control, l.cfg.Control = c, nil
+	return nil
+}
+
+// entrust makes the guard hold what is to live as long as the child, and be found by an
+// adopter. What fails costs that, not the launch.
+func (l *launching) entrust(g *guard.Guard) {
+	l.entrusted = g
+	lease, path := l.berth.lease.File()
+	err := g.Entrust(l.entrustedAs(leaseName), lease, path)
+	if l.record != nil {
+		err = errors.Join(err, g.Entrust(l.entrustedAs(recordName), l.record.lock.File(), l.record.files()...))
+		if l.cfg.Guard == nil {
+			err = errors.Join(err, l.openDoor(g))
+		}
+	}
+	if err != nil {
+		l.cfg.Log.Warn("the child can't be adopted", "id", l.target.ID, "err", err)
+	}
+}
+
+// entrustedAs is the name of a thing of this launch's, at a guard that may have others.
+func (l *launching) entrustedAs(name string) string {
+	if l.cfg.Guard == nil {
+		return name
+	}
+	return name + " of " + l.target.ID
+}
+
+func (l *launching) openDoor(g *guard.Guard) error {
+	if err := l.record.removeAll(doorExt); err != nil {
+		return err
+	}
+	door, err := unixsock.Listen(l.record.base + doorExt)
+	if err != nil {
+		return err
+	}
+	defer door.Close()
+	return g.Listen(door)
+}
+
+// writeDown writes what is needed to know the child again, before it runs.
+func (l *launching) writeDown(a supervisor.Attempt, spec supervisor.Spec) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.guard, l.spawning = a.Guard, spec
+	s := &l.shown
+	s.Boot, s.Launcher, s.Guard = bootID(), guard.Self(), a.Guard.Process()
+	s.SupervisorPID, s.Detached = s.Launcher.PID, l.cfg.Detached
+	s.Life, s.Log = a.Life, spec.LogFile.Path
+	spec = spec.WithDefaults()
+	s.StopSignal, s.GraceMS = int(spec.StopSignal), spec.Grace.Milliseconds()
+	s.InstanceID, s.Port, s.URL = l.target.InstanceID, l.target.Port, l.target.URL()
+	if !a.Adopted {
+		s.Status, s.WasReady = cmp.Or(s.Status, Starting), false
+	}
+	if l.record == nil {
+		return errors.New("it is not recorded")
+	}
+	return l.record.write(*s)
+}
+
+// show writes the picture; a disk that is full costs the listing, not the child.
+func (l *launching) show() {
+	if l.record == nil {
+		return
+	}
+	if err := l.record.write(l.shown); err != nil {
+		l.cfg.Log.Debug("the launch can't be listed", "id", l.shown.ID, "err", err)
+	}
+}

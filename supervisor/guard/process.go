@@ -1,0 +1,23 @@
+package guard
+
+import "os"
+
+// Process names a process for good: a later one of the same pid has another start time.
+type Process struct {
+	PID   int   `json:"pid"`
+	Start int64 `json:"start"` // in the system's own unit (Linux: clock ticks since boot)
+}
+
+// Self is the calling process.
+func Self() Process { return Process{os.Getpid(), startTime(os.Getpid())} }
+
+// Alive reports whether the process still runs; one that has ended and was not reaped
+// does not.
+func (p Process) Alive() bool {
+	now, ok := readProcess(p.PID)
+	return ok && p.PID > 0 && now.start == p.Start && !now.zombie
+}
+
+// Kill sends SIGKILL to this process, and to no later one of the same pid. It does not
+// wait.
+func (p Process) Kill() { killExactly(identity{p.PID, p.Start}) }
