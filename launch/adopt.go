@@ -28,6 +28,7 @@ const (
 // HandedOverError is how Run ends when another program is to go on in this process:
 // exec(2) it, with a Config that says Adopt.
 type HandedOverError struct {
+	ID      string   // of the launch
 	Path    string   // of that program, as Remote.Upgrade gave it
 	Control *os.File // the launch's socket, for Config.Control
 }

@@ -53,6 +53,9 @@ func (l *launching) takeCommands(ctx context.Context) error {
 	if l.record == nil {
 		return nil
 	}
+	if l.cfg.Control == nil {
+		_ = l.record.removeAll(sockExt) // a dead launcher's; listening fails where it stays
+	}
 	c, err := l.openControl(ctx, l.record.base, l.cfg.Control)
 	if err != nil {
 		l.cfg.Log.Warn("the launch takes no commands", "err", err)

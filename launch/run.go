@@ -339,7 +339,7 @@ func (l *launching) close(result error) error {
 // handOver leaves everything as it is for the program that goes on.
 func (l *launching) handOver() error {
 	l.silence(registry.ErrHandedOver)
-	err := &HandedOverError{Path: l.ask.successor()}
+	err := &HandedOverError{ID: l.target.ID, Path: l.ask.successor()}
 	var listening error
 	if err.Control, listening = l.control.file(); listening != nil {
 		l.cfg.Log.Warn("the next program listens anew", "err", listening)

@@ -20,6 +20,7 @@ import (
 type daemonFlags struct {
 	Extra []string `arg:"" optional:"" help:"Flags for the daemon itself, after '--'." placeholder:"FLAG"`
 	lifeFlags
+	sidecarFlags
 	outputFlags
 }
 
@@ -62,7 +63,7 @@ func (f daemonFlags) launch(call *cli.Call, name, listen string, runs func(conte
 		return err
 	}
 	cfg.Program = launch.Own(name, append([]string{"--listen={host}:{port}"}, f.Extra...)...)
-	err = foreground(call, f.outputFlags, cfg)
+	err = keep(call, f.sidecarFlags, f.outputFlags, cfg)
 	var taken *ports.TakenError
 	var inUse *launch.InUseError
 	if url := (launch.Target{Host: host, Port: port}).URL(); (errors.As(err, &taken) || errors.As(err, &inUse)) && runs(call.Context, url) {

@@ -18,6 +18,7 @@ type execCmd struct {
 	placeFlags
 	knownFlags
 	lifeFlags
+	sidecarFlags
 	outputFlags
 }
 
@@ -58,5 +59,5 @@ func (c *execCmd) Run(call *cli.Call) error {
 		return err
 	}
 	cfg.Program = launch.Command(c.Program, health)
-	return foreground(call, c.outputFlags, cfg)
+	return keep(call, c.sidecarFlags, c.outputFlags, cfg)
 }

@@ -153,7 +153,7 @@ func foreground(call *cli.Call, out outputFlags, cfg launch.Config) error {
 	cfg.Log = out.logger(call)
 	show := newShow(call, out, places(cfg))
 	cfg.OnEvent, cfg.OnLine = show.event, show.line
-	err := launch.Run(call.Context, cfg)
+	err := launchOn(call, role{}, cfg)
 	show.close()
 	return err
 }

@@ -8,11 +8,9 @@ import (
 	"runtime"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/rbee-launch/rbee-launch/engines"
 	"github.com/rbee-launch/rbee-launch/internal/cli"
-	"github.com/rbee-launch/rbee-launch/launch"
 	"github.com/rbee-launch/rbee-launch/ports"
 )
 
@@ -43,53 +41,6 @@ func table(w io.Writer, header string, rows []string) error {
 		fmt.Fprintln(tw, r)
 	}
 	return tw.Flush()
-}
-
-type psCmd struct{ listFlags }
-
-// Run lists this user's launches.
-func (c *psCmd) Run(call *cli.Call) error {
-	dir, err := cli.RuntimeDir()
-	if err != nil {
-		return err
-	}
-	launches, err := launch.List(dir)
-	if err != nil {
-		return err
-	}
-	var rows []string
-	for _, l := range launches {
-		rows = append(rows, strings.Join([]string{
-			l.ID, string(l.Status), dash(l.PID), dash(l.Port), orDash(l.Model), orDash(l.Engine),
-			fmt.Sprint(l.Restarts), time.Since(l.StartedAt).Round(time.Second).String(), registered(l),
-		}, "\t"))
-	}
-	return c.print(call, launches, "ID\tSTATUS\tPID\tPORT\tMODEL\tENGINE\tRESTARTS\tAGE\tREGISTERED WITH", rows, "nothing is launched")
-}
-
-func registered(l launch.Launch) string {
-	var with []string
-	if l.Registry {
-		with = append(with, "registry")
-	}
-	if l.Queen {
-		with = append(with, "queen")
-	}
-	return orDash(strings.Join(with, ", "))
-}
-
-func dash(n int) string {
-	if n == 0 {
-		return "-"
-	}
-	return fmt.Sprint(n)
-}
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
 }
 
 type enginesCmd struct {

@@ -50,6 +50,13 @@ type grammar struct {
 	Run      runCmd      `cmd:"" help:"Bring up a stack of its own, run a command against it, take it down."`
 
 	Ps      psCmd      `cmd:"" help:"List what is launched."`
+	Stop    stopCmd    `cmd:"" help:"Stop launches."`
+	Restart restartCmd `cmd:"" help:"Stop a launch's child and start it again."`
+	Wait    waitCmd    `cmd:"" help:"Wait until a launch has ended, and end with its exit code."`
+	Inspect inspectCmd `cmd:"" help:"Print all there is to know of a launch, as JSON."`
+	Attach  attachCmd  `cmd:"" help:"Show a launch's events and output as they come."`
+	Adopt   adoptCmd   `cmd:"" help:"Take over children whose launcher was killed, as they are."`
+	Upgrade upgradeCmd `cmd:"" help:"Have launchers go on as this version of the program."`
 	Engines enginesCmd `cmd:"" help:"List the engines, and which are installed."`
 	Ports   portsCmd   `cmd:"" help:"List who holds which ports."`
 

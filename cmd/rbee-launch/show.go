@@ -29,6 +29,8 @@ type show struct {
 	status *status // nil where nothing is redrawn
 	await  int     // registrations that the ready line waits for
 	*printer
+	detached  bool          // what is said of a ready child is the id, for programs
+	saidReady chan struct{} // closed when that was said
 
 	mu     sync.Mutex
 	ready  launch.Event // the life that is ready, once the line about it is due
@@ -39,7 +41,7 @@ type show struct {
 }
 
 func newShow(call *cli.Call, out outputFlags, await int) *show {
-	s := &show{out: out, stdout: call.Stdout, stderr: call.Stderr, await: await, printer: newPrinter()}
+	s := &show{out: out, stdout: call.Stdout, stderr: call.Stderr, await: await, printer: newPrinter(), saidReady: make(chan struct{})}
 	if !out.JSON && !out.Quiet {
 		s.status = newStatus(call.Stderr, s.printer)
 	}
@@ -51,9 +53,7 @@ func (s *show) event(e launch.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.out.JSON {
-		if e.Event != launch.Progress {
-			s.printJSON(e)
-		}
+		s.eventJSON(e)
 		return
 	}
 	switch e.Event {
@@ -64,11 +64,11 @@ func (s *show) event(e launch.Event) {
 	case launch.Spawned:
 		s.ready, s.with, s.said = launch.Event{}, nil, false
 		s.note("%s: started, pid %d, port %d", e.ID, e.PID, e.Port)
+	case launch.Adopted:
+		s.ready, s.with, s.said = launch.Event{}, nil, false
+		s.note("%s: adopted, pid %d, port %d", e.ID, e.PID, e.Port)
 	case launch.Ready:
-		s.ready = e
-		if s.timer = time.AfterFunc(lateRegistration, s.readyLate); s.await == 0 {
-			s.sayReady()
-		}
+		s.isReady(e)
 	case launch.Registered:
 		s.with = append(s.with, e.With)
 		switch {
@@ -79,6 +79,30 @@ func (s *show) event(e launch.Event) {
 		}
 	default:
 		s.rest(e)
+	}
+}
+
+// eventJSON prints an event for programs, and keeps count of what makes one ready.
+func (s *show) eventJSON(e launch.Event) {
+	if e.Event == launch.Progress {
+		return
+	}
+	s.printJSON(e)
+	switch e.Event {
+	case launch.Ready:
+		s.isReady(e)
+	case launch.Registered:
+		if s.with = append(s.with, e.With); !s.said && len(s.with) >= s.await {
+			s.sayReady()
+		}
+	}
+}
+
+// isReady has the ready line said, when the child is registered or a moment later.
+func (s *show) isReady(e launch.Event) {
+	s.ready = e
+	if s.timer = time.AfterFunc(lateRegistration, s.readyLate); s.await == 0 {
+		s.sayReady()
 	}
 }
 
@@ -107,6 +131,15 @@ func (s *show) rest(e launch.Event) {
 		s.stopTimer()
 		s.status.clear()
 	}
+}
+
+// attached shows an event, or a line of output, of a launch that is ready already.
+func (s *show) attached(e launch.Event) {
+	if e.Event == launch.Output {
+		s.line(supervisor.Line{Time: e.Time, Stderr: e.Stream == "stderr", Text: e.Text})
+		return
+	}
+	s.event(e)
 }
 
 // note prints a line about the launch, for people.
@@ -139,6 +172,10 @@ func (s *show) sayReadyFirst() {
 func (s *show) sayReady() {
 	s.said = true
 	s.stopTimer()
+	defer s.tellReady()
+	if s.out.JSON {
+		return // every event was printed
+	}
 	s.status.clear()
 	where := "registered nowhere yet"
 	switch {
@@ -147,7 +184,21 @@ func (s *show) sayReady() {
 	case s.await == 0:
 		where = "ready"
 	}
-	s.print(s.stdout, fmt.Sprintf("%s %s pid %d, %s\n", s.ready.ID, s.ready.URL, s.ready.PID, where))
+	line := fmt.Sprintf("%s %s pid %d, %s", s.ready.ID, s.ready.URL, s.ready.PID, where)
+	if s.detached {
+		s.note("%s", line)
+		line = s.ready.ID
+	}
+	s.print(s.stdout, line+"\n")
+}
+
+// tellReady closes saidReady, which a later life finds closed.
+func (s *show) tellReady() {
+	select {
+	case <-s.saidReady:
+	default:
+		close(s.saidReady)
+	}
 }
 
 func (s *show) stopTimer() {
@@ -173,6 +224,9 @@ func (s *show) line(l supervisor.Line) {
 func (s *show) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
 	s.closed = true
 	s.stopTimer()
 	s.status.clear()

@@ -61,6 +61,7 @@ type workerCmd struct {
 	placeFlags
 	knownFlags
 	lifeFlags
+	sidecarFlags
 	outputFlags
 }
 
@@ -95,5 +96,5 @@ func (c *workerCmd) Run(call *cli.Call) error {
 	}
 	cfg = engine.Config(cfg)
 	engine.Log = c.logger(call)
-	return foreground(call, c.outputFlags, cfg)
+	return keep(call, c.sidecarFlags, c.outputFlags, cfg)
 }

@@ -102,29 +102,34 @@ func usageHint(name string, err error) string {
 
 // report prints an error for people and chooses the exit code.
 func report(name string, err error, interrupted bool) int {
-	var coded *codedError
-	bare := errors.As(err, &coded) && coded.error == nil
-	switch {
-	case (err == nil || bare) && interrupted:
+	text, code := Describe(name, err)
+	fmt.Fprint(os.Stderr, text)
+	if interrupted {
 		return CodeInterrupted
-	case err == nil:
-		return 0
-	case bare:
-		return coded.code
 	}
-	fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+	return code
+}
+
+// Describe is what Main prints of an error, "" for none, and the exit code that it
+// chooses.
+func Describe(name string, err error) (text string, code int) {
+	var coded *codedError
+	switch hasCode := errors.As(err, &coded); {
+	case err == nil:
+		return "", 0
+	case hasCode && coded.error == nil:
+		return "", coded.code
+	case hasCode:
+		code = coded.code
+	default:
+		code = CodeFailed
+	}
+	text = fmt.Sprintf("%s: %v\n", name, err)
 	var hinted *hintedError
 	if errors.As(err, &hinted) {
-		fmt.Fprintf(os.Stderr, "hint: %s\n", hinted.hint)
+		text += fmt.Sprintf("hint: %s\n", hinted.hint)
 	}
-	switch {
-	case interrupted:
-		return CodeInterrupted
-	case coded != nil:
-		return coded.code
-	default:
-		return CodeFailed
-	}
+	return text, code
 }
 
 // WithHint adds what to do next, which is printed on a line of its own.

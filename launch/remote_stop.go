@@ -1,0 +1,97 @@
+package launch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rbee-launch/rbee-launch/supervisor/guard"
+)
+
+// beyondGrace is what a stop may take besides the grace period: the farewell to
+// registry and queen, SIGKILL to a tree, the wait for a GPU.
+const beyondGrace = 30 * time.Second
+
+// Stop ends the launch with this id, whoever has it, and returns when nothing is left:
+// its launcher is asked; an orphan is taken over and stopped; and a launcher that does
+// not answer is killed, so that its guard ends the child, or leaves it to be stopped
+// here. It tells tell, which may be nil, each event of the way. The events' last one says
+// how the launch ended; Stop fails when it did not end.
+func Stop(ctx context.Context, runtimeDir, id string, o StopOptions, tell func(Event)) error {
+	err := askToStop(ctx, runtimeDir, id, o, tell)
+	var hung *HungError
+	if errors.As(err, &hung) {
+		if err = killLauncher(ctx, runtimeDir, id); err == nil {
+			_, err = Open(runtimeDir, id)
+		}
+	}
+	var orphaned *OrphanedError
+	switch {
+	case errors.As(err, &orphaned):
+		err = StopOrphan(ctx, runtimeDir, id, o)
+	case hung != nil && errors.Is(err, ErrNotThere):
+		err = nil // its guard has seen to it
+	}
+	return err
+}
+
+func askToStop(ctx context.Context, runtimeDir, id string, o StopOptions, tell func(Event)) error {
+	r, err := Open(runtimeDir, id)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if err := r.Stop(ctx, o); err != nil {
+		return err
+	}
+	s, _ := readState(r.base) // it may have ended already
+	limit := time.Duration(s.GraceMS)*time.Millisecond + beyondGrace
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for e, err := range r.Events(ctx, false) {
+		switch {
+		case errors.Is(err, ErrNotThere):
+			return nil // it ended between two questions
+		case err != nil:
+			return err
+		case tell != nil:
+			tell(e)
+		}
+		if e.Event == Ended {
+			return nil
+		}
+	}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return &HungError{ID: id, PID: s.SupervisorPID, Err: fmt.Errorf("it is still there after %s", limit)}
+	}
+	return context.Cause(ctx)
+}
+
+// killLauncher kills a launcher that does not answer, and waits until its guard has
+// taken everything down, or keeps it.
+func killLauncher(ctx context.Context, runtimeDir, id string) error {
+	base := recordBase(runtimeDir, id)
+	s, err := readState(base)
+	if err != nil {
+		return nil // it ended after all
+	}
+	if s.Launcher == guard.Self() {
+		return fmt.Errorf("stop %s: it is a launch of this process, which hangs", id)
+	}
+	s.Launcher.Kill()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		switch s.standing(look(base, s)) {
+		case dead, orphaned:
+			return nil
+		case alive, ending:
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
