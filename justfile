@@ -24,6 +24,10 @@ test *FLAGS:
 race *FLAGS:
 	CGO_ENABLED=1 GORACE=atexit_sleep_ms=0 go test -race {{FLAGS}} ./...
 
+# however a launcher ends, whatever its child is: nothing is left behind
+matrix ROUNDS="20":
+	RBEE_MATRIX_ROUNDS={{ROUNDS}} go test -count 1 -timeout 60m -run TestMatrix ./cmd/rbee-launch
+
 # all programs, into bin/
 build:
 	go build -o bin/ ./cmd/...

@@ -52,6 +52,16 @@ func need(t *testing.T, name string) string {
 	return ""
 }
 
+// mustLook finds a program that is there: this package's own are beside the test binary.
+func mustLook(t *testing.T, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 // ownPort is a port that no other test's launcher takes, now or later: that it is free
 // again in the end is for this test's to see. The launcher wants to lease it itself, so
 // what the test holds is the lease of another one that stands for it.

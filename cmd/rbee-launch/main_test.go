@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,6 +22,7 @@ func TestMain(m *testing.M) {
 	}
 	testscript.Main(m, map[string]func(){
 		"rbee-launch":        main,
+		panicking:            panicLater,
 		program.RegistryName: daemon(program.RegistryName),
 		program.QueenName:    daemon(program.QueenName),
 		program.WorkerName:   daemon(program.WorkerName),
@@ -59,4 +61,16 @@ func setup(env *testscript.Env) error {
 	env.Values[storyKey{}] = s
 	env.Defer(s.end)
 	return nil
+}
+
+// panicking is rbee-launch with a defect.
+const panicking = "rbee-launch-panicking"
+
+// panicLater is its main: it panics when its standard input ends.
+func panicLater() {
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin) // the end is what is waited for
+		panic("as the test wants it")
+	}()
+	main()
 }
