@@ -326,6 +326,10 @@ func (l *launching) close(result error) error {
 	l.mu.Lock()
 	err := errors.Join(l.record.close(), l.berth.release())
 	l.mu.Unlock()
+	if l.cfg.Guard != nil { // it goes on, and need not keep our files open
+		_ = l.cfg.Guard.Release(l.entrustedAs(leaseName)) // a dead guard has closed them
+		_ = l.cfg.Guard.Release(l.entrustedAs(recordName))
+	}
 	code := ExitCode(result)
 	last := Event{Time: time.Now(), Event: Ended, ID: l.shown.ID, InstanceID: l.shown.InstanceID, ExitCode: &code}
 	if result != nil {
