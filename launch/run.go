@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"net/url"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/oklog/ulid/v2"
 
+	"github.com/rbee-launch/rbee-launch/internal/logfile"
 	"github.com/rbee-launch/rbee-launch/registry"
 	"github.com/rbee-launch/rbee-launch/supervisor"
 	"github.com/rbee-launch/rbee-launch/supervisor/guard"
@@ -138,7 +137,7 @@ func (l *launching) spec(ctx context.Context, a supervisor.Attempt) (supervisor.
 		if err := os.MkdirAll(l.cfg.LogDir, 0o700); err != nil {
 			l.cfg.Log.Warn("the output is not kept", "id", spec.Name, "err", err)
 		}
-		spec.LogFile.Path = filepath.Join(l.cfg.LogDir, url.PathEscape(spec.Name)+".log")
+		spec.LogFile.Path = logfile.Path(l.cfg.LogDir, spec.Name)
 	}
 	spec.Keep = l.cfg.OnOrphan == KeepOrphan
 	if err := l.writeDown(a, spec); err != nil {
