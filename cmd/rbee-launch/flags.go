@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -85,11 +84,11 @@ func (f lifeFlags) config(call *cli.Call, cfg launch.Config) (launch.Config, err
 	if err != nil {
 		return cfg, cli.WithCode(cli.CodeLaunchFailed, err)
 	}
-	stateDir, err := cli.StateDir()
+	logs, err := logDir()
 	if err != nil {
 		return cfg, cli.WithCode(cli.CodeLaunchFailed, err)
 	}
-	cfg.RuntimeDir, cfg.LogDir = runtimeDir, filepath.Join(stateDir, "logs")
+	cfg.RuntimeDir, cfg.LogDir = runtimeDir, logs
 	cfg.Restart = supervisor.Restart{When: supervisor.When(f.Restart)}
 	cfg.Limits = launch.Limits{
 		Stall: f.StallTimeout, Start: f.StartTimeout, Grace: f.Grace, AnyOwner: f.AnyOwner,

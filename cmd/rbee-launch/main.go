@@ -50,6 +50,7 @@ type grammar struct {
 	Run      runCmd      `cmd:"" help:"Bring up a stack of its own, run a command against it, take it down."`
 
 	Ps      psCmd      `cmd:"" help:"List what is launched."`
+	Logs    logsCmd    `cmd:"" help:"Print what a child has printed."`
 	Stop    stopCmd    `cmd:"" help:"Stop launches."`
 	Restart restartCmd `cmd:"" help:"Stop a launch's child and start it again."`
 	Wait    waitCmd    `cmd:"" help:"Wait until a launch has ended, and end with its exit code."`

@@ -55,15 +55,15 @@ func (s *signals) run() {
 		case <-s.broken:
 			// When whoever read our output has gone, that is a stop like any other, and
 			// one that cleans up. Clients that hang up on a server cause the signal, too.
-			if outputGone() {
+			if OutputGone() {
 				s.cancel()
 			}
 		}
 	}
 }
 
-// outputGone reports whether stdout or stderr can't be read by anybody any more.
-func outputGone() bool {
+// OutputGone reports whether stdout or stderr can't be read by anybody any more.
+func OutputGone() bool {
 	fds := []unix.PollFd{{Fd: 1}, {Fd: 2}} // what we look for is told unasked
 	if _, err := unix.Poll(fds, 0); err != nil {
 		return false // the next line that we print brings the next signal
