@@ -17,8 +17,17 @@ type completionCmd struct {
 // The scripts hand the words typed so far to the hidden command "complete".
 var completionScripts = map[string]string{
 	"bash": `_rbee_launch() {
-  local IFS=$'\n'
-  COMPREPLY=($(compgen -W "$(rbee-launch complete -- "${COMP_WORDS[@]:1:COMP_CWORD}")" -- "${COMP_WORDS[COMP_CWORD]}"))
+  # The words as they were typed: bash cuts them at @, = and : besides, and wants only
+  # what comes after the cut.
+  local line=${COMP_LINE:0:COMP_POINT} words word cut found
+  read -ra words <<<"$line"
+  case $line in *[[:space:]]) words+=('') ;; esac
+  word=${words[${#words[@]}-1]}
+  cut=${word%"${word##*[$COMP_WORDBREAKS]}"}
+  COMPREPLY=()
+  while IFS= read -r found; do
+    COMPREPLY+=("$(printf %q "${found#"$cut"}")")
+  done < <(rbee-launch complete -- "${words[@]:1}")
 }
 complete -o default -F _rbee_launch rbee-launch
 # to keep it: rbee-launch completion bash > ~/.local/share/bash-completion/completions/rbee-launch
@@ -53,7 +62,7 @@ func (c *completeCmd) Run(call *cli.Call) error {
 	if len(words) > 0 && words[0] == "--" {
 		words = words[1:]
 	}
-	for _, candidate := range candidates(call.Parsed.Model.Node, words) {
+	for _, candidate := range candidates(call.Parsed.Model.Node, words, idsOf) {
 		if _, err := fmt.Fprintln(call.Stdout, candidate); err != nil {
 			return err
 		}
@@ -61,13 +70,27 @@ func (c *completeCmd) Run(call *cli.Call) error {
 	return nil
 }
 
+// idsOf lists the ids that an argument with the tag complete:"KIND" may become. What
+// can't be found out completes nothing.
+func idsOf(kind string) []string {
+	var ids []string
+	switch kind {
+	case "launched":
+		ids, _ = launchedIDs()
+	case "logged":
+		ids, _ = loggedIDs()
+	}
+	return ids
+}
+
 // candidates follows the words through the grammar and lists what fits the last.
-func candidates(node *kong.Node, words []string) []string {
+func candidates(node *kong.Node, words []string, idsOf func(kind string) []string) []string {
 	if len(words) == 0 {
 		words = []string{""}
 	}
 	last := words[len(words)-1]
 	var wanted *kong.Flag // the flag whose value the next word is
+	var args []string     // words that are arguments of the command
 	for _, w := range words[:len(words)-1] {
 		if w == "--" {
 			return nil // the child's own words
@@ -82,6 +105,8 @@ func candidates(node *kong.Node, words []string) []string {
 		}
 		if f := flagOf(node, w); f != nil && !f.IsBool() && !strings.Contains(w, "=") {
 			wanted = f
+		} else if !strings.HasPrefix(w, "-") {
+			args = append(args, w)
 		}
 	}
 	var all []string
@@ -100,13 +125,24 @@ func candidates(node *kong.Node, words []string) []string {
 				all = append(all, child.Name)
 			}
 		}
-		for _, p := range node.Positional {
+		if p := positional(node, len(args)); p != nil {
 			all = append(all, p.EnumSlice()...)
+			all = append(all, idsOf(p.Tag.Get("complete"))...)
+			all = slices.DeleteFunc(all, func(s string) bool { return slices.Contains(args, s) })
 		}
 	}
 	all = slices.DeleteFunc(all, func(s string) bool { return s == "" || !strings.HasPrefix(s, last) })
 	slices.Sort(all)
 	return all
+}
+
+// positional is the nth argument of a command, counted from 0; the last one may be many.
+func positional(node *kong.Node, n int) *kong.Positional {
+	last := len(node.Positional) - 1
+	if n > last && (last < 0 || !node.Positional[last].IsCumulative()) {
+		return nil
+	}
+	return node.Positional[min(n, last)]
 }
 
 func childOf(node *kong.Node, name string) *kong.Node {
@@ -119,10 +155,11 @@ func childOf(node *kong.Node, name string) *kong.Node {
 }
 
 func flagOf(node *kong.Node, word string) *kong.Flag {
-	name, _, _ := strings.Cut(strings.TrimPrefix(word, "--"), "=")
+	long, isLong := strings.CutPrefix(word, "--")
+	long, _, _ = strings.Cut(long, "=")
 	for _, group := range node.AllFlags(false) {
 		for _, f := range group {
-			if f.Name == name {
+			if (isLong && f.Name == long) || (f.Short != 0 && word == "-"+string(f.Short)) {
 				return f
 			}
 		}

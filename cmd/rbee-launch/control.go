@@ -16,7 +16,7 @@ import (
 
 // somebody names launches: ids, or all.
 type somebody struct {
-	IDs []string `arg:"" optional:"" name:"id" help:"Their ids, or as much of each as tells it from the others." placeholder:"ID"`
+	IDs []string `arg:"" optional:"" name:"id" help:"Their ids, or as much of each as tells it from the others." complete:"launched" placeholder:"ID"`
 	All bool     `help:"All of them."`
 }
 
@@ -133,7 +133,7 @@ func hurryOnce(call *cli.Call) (context.Context, context.CancelFunc) {
 }
 
 type oneLaunch struct {
-	ID string `arg:"" help:"Its id, or as much of it as tells it from the others." placeholder:"ID"`
+	ID string `arg:"" help:"Its id, or as much of it as tells it from the others." complete:"launched" placeholder:"ID"`
 }
 
 // open finds the one launch; the caller closes it.

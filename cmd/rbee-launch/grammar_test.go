@@ -75,6 +75,14 @@ func TestVariablesAndFlags(t *testing.T) {
 	}
 }
 
+// someIDs are what there is of each kind.
+func someIDs(kind string) []string {
+	if kind == "" {
+		return nil
+	}
+	return []string{kind + "-2", kind + "-1"}
+}
+
 func TestCandidates(t *testing.T) {
 	for _, test := range []struct {
 		words string
@@ -94,16 +102,27 @@ func TestCandidates(t *testing.T) {
 		{"worker -- --res", ""}, // the engine's words, not ours
 		{"completion ", "bash fish zsh"},
 		{"completion z", "zsh"},
+		{"completion zsh ", ""}, // there is no second argument
+		{"logs ", "logged-1 logged-2"},
+		{"logs -f --tail 3 logged-2", "logged-2"},
+		{"logs logged-1 ", ""},
+		{"stop ", "launched-1 launched-2"},
+		{"stop launched-2 ", "launched-1"}, // of many, each once
+		{"stop launched-2 launched-1 ", ""},
+		{"restart launched-2 ", ""},
+		{"logs -n ", ""},
+		{"logs -n 3 ", "logged-1 logged-2"},
+		{"logs tail ", ""}, // an id, though a flag has the name
 	} {
 		words := strings.Split(test.words, " ")
-		if got := strings.Join(candidates(parser(t).Model.Node, words), " "); got != test.want {
+		if got := strings.Join(candidates(parser(t).Model.Node, words, someIDs), " "); got != test.want {
 			t.Errorf("%q: %q, not %q", test.words, got, test.want)
 		}
 	}
 }
 
 func TestCandidatesOfNothing(t *testing.T) {
-	got := candidates(parser(t).Model.Node, nil)
+	got := candidates(parser(t).Model.Node, nil, someIDs)
 	if !slices.Contains(got, "worker") || slices.Contains(got, "complete") {
 		t.Errorf("%q", got)
 	}

@@ -22,7 +22,7 @@ import (
 const endPeriod = 250 * time.Millisecond
 
 type logsCmd struct {
-	ID         string `arg:"" help:"Of a launch, also one that has ended; its beginning will do." placeholder:"ID"`
+	ID         string `arg:"" help:"Its id, or as much of it as tells it from the others; also of one that has ended." complete:"logged" placeholder:"ID"`
 	Follow     bool   `short:"f" help:"Go on with what comes, until the launch has ended."`
 	Tail       *int   `short:"n" help:"Begin with the last N lines (default: with the first)." placeholder:"N"`
 	Since      string `help:"Leave out what is older than a time, or than so long ago: 15:04, 2006-01-02T15:04:05Z, 10m." placeholder:"T"`
