@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"sync"
 	"syscall"
 
@@ -18,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/rbee-launch/rbee-launch/internal/cli"
+	"github.com/rbee-launch/rbee-launch/internal/logfile"
 	"github.com/rbee-launch/rbee-launch/launch"
 )
 
@@ -210,7 +210,7 @@ func (p *parent) event(e launch.Event) {
 	defer p.mu.Unlock()
 	if p.log == nil && e.ID != "" && p.dir != "" {
 		p.log = &timberjack.Logger{
-			Filename: filepath.Join(p.dir, strings.ReplaceAll(e.ID, "/", "_")+".launcher.log"),
+			Filename: logfile.LauncherPath(p.dir, e.ID),
 			MaxSize:  1, MaxBackups: 1, FileMode: 0o600, // MB
 		}
 	}

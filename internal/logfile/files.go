@@ -20,6 +20,15 @@ const suffix = ".log"
 // Path is where the log of a launch is kept in the folder of all logs.
 func Path(dir, id string) string { return filepath.Join(dir, url.PathEscape(id)+suffix) }
 
+// launcherSuffix is how the name of a launcher's own log ends.
+const launcherSuffix = ".launcher" + suffix
+
+// LauncherPath is where the launcher of a launch keeps a log of its own, which is none
+// of a child.
+func LauncherPath(dir, id string) string {
+	return filepath.Join(dir, url.PathEscape(id)+launcherSuffix)
+}
+
 // IDs lists whose logs there are in a folder, sorted. A folder that does not exist has
 // none.
 func IDs(dir string) ([]string, error) {
@@ -30,7 +39,7 @@ func IDs(dir string) ([]string, error) {
 	var ids []string
 	for _, e := range entries {
 		stem, isLog := strings.CutSuffix(e.Name(), suffix)
-		if _, isOld := parseRotated(e.Name()); !isLog || isOld {
+		if _, isOld := parseRotated(e.Name()); !isLog || isOld || strings.HasSuffix(e.Name(), launcherSuffix) {
 			continue
 		}
 		if id, err := url.PathUnescape(stem); err == nil {

@@ -25,7 +25,7 @@ func touch(t *testing.T, names ...string) string {
 func neighbours(t *testing.T) string {
 	t.Helper()
 	return touch(
-		t, "web.log", "web-2026-11-23T15-04-05.001-size.log", "web-2026-11-23T15-04-05.000-size_10.log",
+		t, "web.log", "web.launcher.log", "web.launcher-2026-11-23T15-04-05.000-size.log", "web-2026-11-23T15-04-05.001-size.log", "web-2026-11-23T15-04-05.000-size_10.log",
 		"web-2026-11-23T15-04-05.000-size_2.log", "web-2026-11-23T15-04-05.000-size.log", "web-2025-12-31T23-59-59.999-time.log",
 		"web-2.log", "web-2-2026-11-23T15-04-05.000-size.log", "web-2026.log", "web-size.log", "web-.log",
 		"worker@box%2F2.log", "worker@box%2F2-2026-11-23T15-04-05.000-size.log", "notes.txt",
@@ -70,6 +70,9 @@ func TestIDs(t *testing.T) {
 func TestPath(t *testing.T) {
 	t.Parallel()
 	if got := logfile.Path("logs", "worker@box/2"); got != filepath.Join("logs", "worker@box%2F2.log") {
+		t.Error(got)
+	}
+	if got := logfile.LauncherPath("logs", "worker@box/2"); got != filepath.Join("logs", "worker@box%2F2.launcher.log") {
 		t.Error(got)
 	}
 }
