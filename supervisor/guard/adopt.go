@@ -80,7 +80,7 @@ func Adopt(ctx context.Context, conn *net.UnixConn) (*Guard, Legacy, error) {
 		}
 		return nil, Legacy{}, errors.Join(fmt.Errorf("take a guard over: %w", err), conn.Close())
 	}
-	g := &Guard{conn: conn, pid: hello.PID, read: make(chan struct{}), children: map[uint64]*Child{}}
+	g := &Guard{conn: conn, self: identity{hello.PID, hello.Start}, read: make(chan struct{}), children: map[uint64]*Child{}}
 	legacy := Legacy{Files: map[string]*os.File{}}
 	for i, name := range hello.Held {
 		legacy.Files[name] = files[i]

@@ -1,6 +1,7 @@
 package guard_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,7 +34,7 @@ func keep(dir string) {
 			panic(err)
 		}
 	}
-	g, err := guard.Start()
+	g, err := ways[cmp.Or(os.Getenv(wayEnv), "without")]()
 	check(err)
 	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(dir, "door")})
 	check(err)

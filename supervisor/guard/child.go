@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"slices"
 	"syscall"
 	"time"
 )
@@ -35,7 +33,7 @@ func newChild(g *Guard) *Child {
 type Exit struct {
 	Code   int            // the exit code; -1 when a signal ended it or nothing is known
 	Signal syscall.Signal // the signal that ended it, or 0
-	Err    error          // ErrGuardDied: the child was killed, unseen
+	Err    error          // wraps ErrGuardDied: the child was killed, unseen; it says so if some of its tree could not be
 }
 
 // ShellCode is the exit code as a shell gives it: 128+N after signal N.
@@ -129,8 +127,9 @@ func (c *Child) take(r report) {
 	}
 }
 
-// lost ends the waiting of those who wait for a child whose guard died.
-func (c *Child) lost() {
+// lost ends the waiting of those who wait for a child whose guard died. err is what
+// became of the rest of its tree.
+func (c *Child) lost(err error) {
 	select {
 	case c.spawned <- report{News: newsFailed, Error: ErrGuardDied.Error()}:
 	default:
@@ -138,7 +137,7 @@ func (c *Child) lost() {
 	select {
 	case <-c.exited:
 	default:
-		c.exit = Exit{Code: -1, Err: ErrGuardDied}
+		c.exit = Exit{Code: -1, Err: err}
 		close(c.exited)
 	}
 	close(c.gone)
@@ -149,30 +148,4 @@ func exitOf(s syscall.WaitStatus) Exit {
 		return Exit{Code: -1, Signal: s.Signal()}
 	}
 	return Exit{Code: s.ExitStatus()}
-}
-
-// inherit kills what a dead guard left behind and waits for its end. On systems
-// without subreapers only the groups are known.
-func inherit(orphans map[uint64]*Child) {
-	for _, c := range orphans {
-		if c.pid != 0 && startTime(c.pid) == c.start {
-			signalGroup(c.pid, syscall.SIGKILL)
-		}
-	}
-	var unknown []identity
-	for {
-		left, now := heirlooms(orphans)
-		// A zombie that has just come may have passed its place on to another process,
-		// as survey says; here not all zombies are ours to reap.
-		if len(left) == 0 && slices.Equal(now, unknown) {
-			return
-		}
-		unknown = now
-		kill(left)
-		for _, p := range left {
-			if p.parent == os.Getpid() {
-				_, _ = syscall.Wait4(p.pid, nil, 0, nil)
-			}
-		}
-	}
 }

@@ -26,7 +26,7 @@ var ErrGuardDied = errors.New("the guard process died")
 type Guard struct {
 	conn *net.UnixConn
 	cmd  *exec.Cmd // nil for a guard that another program started
-	pid  int
+	self identity
 	read chan struct{} // closed when the reader goroutine has ended
 
 	detached atomic.Bool
@@ -86,7 +86,8 @@ func start() (*Guard, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
-	return &Guard{conn: conn, cmd: cmd, pid: cmd.Process.Pid, read: make(chan struct{}), children: map[uint64]*Child{}}, nil
+	self := identity{cmd.Process.Pid, startTime(cmd.Process.Pid)} // not reaped yet, so its pid is its own
+	return &Guard{conn: conn, cmd: cmd, self: self, read: make(chan struct{}), children: map[uint64]*Child{}}, nil
 }
 
 // guardEnv is next to nothing: what the Go runtime was told for a program built
@@ -115,10 +116,10 @@ func socketPair() (ours, theirs *os.File, err error) {
 }
 
 // PID is the guard process's own.
-func (g *Guard) PID() int { return g.pid }
+func (g *Guard) PID() int { return g.self.pid }
 
 // Process is the guard process itself.
-func (g *Guard) Process() Process { return Process{g.pid, startTime(g.pid)} }
+func (g *Guard) Process() Process { return g.self.process() }
 
 // Pids lists the living processes of the tree of the child with this pid, its own first.
 func (g *Guard) Pids(pid int) []int {
@@ -193,7 +194,7 @@ func (g *Guard) listen() {
 	if g.cmd != nil {
 		_ = g.cmd.Wait() // a guard that was killed says so, and that is handled here
 	} else {
-		_, _ = syscall.Wait4(g.pid, nil, 0, nil) // ours to reap only if this process was another program before
+		_, _ = syscall.Wait4(g.self.pid, nil, 0, nil) // ours to reap only if this process was another program before
 	}
 	g.bury()
 }
@@ -207,9 +208,9 @@ func (g *Guard) bury() {
 	g.children = map[uint64]*Child{}
 	g.dead = ErrGuardDied
 	g.mu.Unlock()
-	inherit(orphans)
+	err := inherit(g.self, orphans)
 	for _, c := range orphans {
-		c.lost()
+		c.lost(err)
 	}
 }
 

@@ -18,7 +18,10 @@ import (
 	"github.com/rbee-launch/rbee-launch/supervisor/guard"
 )
 
-const programEnv = "GUARD_TEST_PROGRAM"
+const (
+	programEnv = "GUARD_TEST_PROGRAM"
+	wayEnv     = "GUARD_TEST_WAY" // one of ways
+)
 
 func TestMain(m *testing.M) {
 	guard.Main()
@@ -26,14 +29,14 @@ func TestMain(m *testing.M) {
 		keep(dir)
 	}
 	if script := os.Getenv(programEnv); script != "" {
-		program(script)
+		program(script, ways[os.Getenv(wayEnv)])
 	}
 	os.Exit(m.Run())
 }
 
 // program is a launcher that a test kills: it starts script and waits to die.
-func program(script string) {
-	g, err := guard.Start()
+func program(script string, start func() (*guard.Guard, error)) {
+	g, err := start()
 	if err != nil {
 		panic(err)
 	}
@@ -51,7 +54,12 @@ func shell(script string, out *os.File) guard.Command {
 
 func start(t *testing.T) *guard.Guard {
 	t.Helper()
-	g, err := guard.Start()
+	return startIn(t, "without")
+}
+
+func startIn(t *testing.T, way string) *guard.Guard {
+	t.Helper()
+	g, err := ways[way]()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,48 +172,9 @@ func TestSpawnFails(t *testing.T) {
 	}
 }
 
-// Each script ends its first line of output when all its processes run.
-var families = map[string]string{
-	"plain":               `echo up; exec sleep 1000`,
-	"ignores SIGTERM":     `trap "" TERM; echo up; while :; do sleep 1; done`,
-	"grandchild":          `sleep 1000 & echo up; wait`,
-	"own session":         `setsid sleep 1000 & sleep 1000 & echo up; wait`,
-	"daemon":              `setsid sh -c 'setsid sleep 1000 & echo up'; sleep 1000`,
-	"leader leaves":       `setsid sh -c '(setsid sleep 1000 &) ; echo up' ; exit 0`,
-	"without environment": `setsid env -i sleep 1000 & echo up; wait`,
-	// Each of these forks the next and ends: there is no moment at which a look at the
-	// process table shows them all. Who gets away stays as the last: an endless relay
-	// could use up the machine's pids.
-	"relay":             relay("") + `sh -c "$RELAY"; echo up; sleep 1000`,
-	"relay left behind": relay("") + `sh -c "$RELAY"; echo up; exit 0`,
-	"relay of sessions": relay("setsid ") + `sh -c "$RELAY"; echo up; sleep 1000`,
-	"stopped":           `sleep 1000 & echo up; kill -STOP $$`,
-}
-
-// relay exports a script that starts itself 200 times over, each time by another
-// process, and then stays.
-func relay(how string) string {
-	return `export LEFT=200; export RELAY='LEFT=$((LEFT-1)); if [ $LEFT -gt 0 ]; then ` + how + `sh -c "$RELAY" & else exec sleep 1000; fi'; `
-}
-
-func forEachFamily(t *testing.T, test func(t *testing.T, script string)) {
-	if runtime.GOOS != "linux" {
-		t.Skip("a descendant in a session of its own is found on Linux only")
-	}
-	for name, script := range families {
-		t.Run(name, func(t *testing.T) {
-			if strings.Contains(script, "RELAY") && os.Getenv("RBEE_RELAY") == "" {
-				t.Skip("can hang on a machine whose PID 1 reaps slowly; RBEE_RELAY=1 runs it")
-			}
-			t.Parallel()
-			test(t, script)
-		})
-	}
-}
-
 func TestKillEmptiesTheTree(t *testing.T) {
-	forEachFamily(t, func(t *testing.T, script string) {
-		g := start(t)
+	forEachFamily(t, func(t *testing.T, script, way string) {
+		g := startIn(t, way)
 		c, out := spawn(t, g, script)
 		line(t, out)
 		if err := c.Kill(); err != nil {
@@ -219,8 +188,8 @@ func TestKillEmptiesTheTree(t *testing.T) {
 }
 
 func TestKillSparesTheOtherChildren(t *testing.T) {
-	forEachFamily(t, func(t *testing.T, script string) {
-		g := start(t)
+	forEachFamily(t, func(t *testing.T, script, way string) {
+		g := startIn(t, way)
 		other, otherOut := spawn(t, g, `setsid sleep 1000 & echo up; read line || sleep 1000`)
 		line(t, otherOut)
 		c, out := spawn(t, g, script)
@@ -241,9 +210,9 @@ func TestKillSparesTheOtherChildren(t *testing.T) {
 }
 
 func TestProgramKilled(t *testing.T) {
-	forEachFamily(t, func(t *testing.T, script string) {
+	forEachFamily(t, func(t *testing.T, script, way string) {
 		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), programEnv+"="+script)
+		cmd.Env = append(os.Environ(), programEnv+"="+script, wayEnv+"="+way)
 		pipe, err := cmd.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)
@@ -264,11 +233,9 @@ func TestProgramKilled(t *testing.T) {
 }
 
 func TestGuardKilled(t *testing.T) {
-	forEachFamily(t, func(t *testing.T, script string) {
-		if strings.Contains(script, "env -i") {
-			t.Skip("with the guard, the parent and the mark all gone at once, nothing tells whose it was")
-		}
-		g := start(t)
+	forEachFamily(t, func(t *testing.T, script, way string) {
+		skipUntraceable(t, script, way)
+		g := startIn(t, way)
 		c, out := spawn(t, g, script)
 		line(t, out)
 		if err := syscall.Kill(g.PID(), syscall.SIGKILL); err != nil {

@@ -91,7 +91,7 @@ func (m *minder) greet(conn *net.UnixConn) {
 	}
 	m.patience.Stop()
 	m.serve(conn)
-	hello := report{News: newsHello, PID: os.Getpid(), Start: startTime(os.Getpid())}
+	hello := report{News: newsHello, PID: m.self.pid, Start: m.self.start}
 	for _, w := range m.wards {
 		r := report{News: newsSpawned, Child: w.id, PID: w.pid, Start: w.start}
 		if w.exited {

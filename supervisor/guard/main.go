@@ -45,7 +45,8 @@ func Main() {
 	// are all made by a thread that lives as long as this process.
 	runtime.LockOSThread()
 	becomeGuard()
-	newMinder().run(conn)
+	m := newMinder()
+	m.run(conn)
 	os.Exit(0)
 }
 
@@ -61,6 +62,7 @@ type minder struct {
 	kin      map[identity]uint64 // descendants whose ward is known, should they be orphaned
 	held     map[string]heldFile
 	door     *net.UnixListener // where callers come in; nil when there is none
+	self     identity
 }
 
 // ward is one child.
@@ -80,7 +82,9 @@ type ward struct {
 }
 
 func newMinder() *minder {
+	self := Self().identity()
 	m := &minder{
+		self:     self,
 		requests: make(chan request),
 		callers:  make(chan *net.UnixConn),
 		drained:  make(chan uint64),
@@ -102,7 +106,7 @@ func (m *minder) run(conn *net.UnixConn) {
 	m.serve(conn)
 	// What was killed, or was left behind by its parent, may need another look: a
 	// process that forked while we killed, a grandchild whose end sends us no signal.
-	const first, last = 5 * time.Millisecond, 100 * time.Millisecond
+	const first, last = time.Millisecond, 100 * time.Millisecond
 	pause := first
 	recheck := time.NewTimer(time.Hour)
 	for m.owner != nil || len(m.wards) > 0 {
@@ -231,7 +235,7 @@ func (m *minder) forkExec(req request) (int, error) {
 		files[i] = f.Fd()
 	}
 	return syscall.ForkExec(string(req.Path), req.Args, &syscall.ProcAttr{
-		Dir: string(req.Dir), Env: append(req.Env, mark(req.Child)), Files: files, Sys: childAttr(),
+		Dir: string(req.Dir), Env: append(req.Env, markOf(m.self, req.Child)), Files: files, Sys: childAttr(),
 	})
 }
 
@@ -273,18 +277,16 @@ func (m *minder) exited(w *ward) {
 
 // sweep kills on in the trees that are to be killed, and sees which are gone.
 func (m *minder) sweep() {
-	left := m.survey()
-	for id, w := range m.wards {
-		if w.gone {
-			continue
-		}
-		if w.killed {
+	for _, w := range m.wards {
+		if w.killed && !w.gone {
 			if !w.exited {
 				signalGroup(w.pid, syscall.SIGKILL)
 			}
-			kill(left[id])
 		}
-		if w.exited && len(left[id]) == 0 && len(left[0]) == 0 {
+	}
+	left := m.survey()
+	for id, w := range m.wards {
+		if w.exited && !w.gone && len(left[id]) == 0 && len(left[0]) == 0 {
 			w.gone = true
 			if w.out == nil {
 				m.bury(id)
@@ -300,18 +302,6 @@ func (m *minder) bury(id uint64) {
 	delete(m.wards, id)
 	maps.DeleteFunc(m.kin, func(_ identity, of uint64) bool { return of == id })
 	m.tell(report{News: newsGone, Child: id})
-}
-
-// kill ends processes of the guard's tree. The groups of its own children go as a
-// whole: a member that forks just now can't get away, and until the child is reaped
-// the number of its group can't be another's.
-func kill(tree []process) {
-	for _, p := range tree {
-		if p.parent == os.Getpid() {
-			signalGroup(p.group, syscall.SIGKILL)
-		}
-		killExactly(p.identity)
-	}
 }
 
 // groupLives reports whether an exited ward's process group still has a member:
@@ -388,27 +378,4 @@ func (m *minder) anyMortal() bool {
 		return true
 	}
 	return false
-}
-
-// killStrays ends the orphans that could be laid at no child's door.
-func (m *minder) killStrays() {
-	for end := time.Now().Add(killLimit); m.strays() && time.Now().Before(end); {
-		for _, line := range m.lineages() {
-			kill(line)
-		}
-		m.reap()
-		time.Sleep(time.Millisecond) // SIGKILL takes effect when the kernel gets to it
-	}
-}
-
-// signalGroup reaches the child's process group; SIGCONT follows, because a
-// stopped process acts on nothing else but SIGKILL.
-func signalGroup(pid int, sig syscall.Signal) {
-	if pid <= 1 {
-		return // -1 would be everybody
-	}
-	_ = syscall.Kill(-pid, sig) // ESRCH: gone already, which is what was wanted
-	if sig != syscall.SIGKILL && sig != syscall.SIGSTOP {
-		_ = syscall.Kill(-pid, syscall.SIGCONT)
-	}
 }

@@ -1,6 +1,9 @@
 package guard
 
-import "os"
+import (
+	"os"
+	"syscall"
+)
 
 // Process names a process for good: a later one of the same pid has another start time.
 type Process struct {
@@ -20,4 +23,8 @@ func (p Process) Alive() bool {
 
 // Kill sends SIGKILL to this process, and to no later one of the same pid. It does not
 // wait.
-func (p Process) Kill() { killExactly(identity{p.PID, p.Start}) }
+func (p Process) Kill() { signalExactly(p.identity(), syscall.SIGKILL) }
+
+func (p Process) identity() identity { return identity{p.PID, p.Start} }
+
+func (who identity) process() Process { return Process{who.pid, who.start} }

@@ -1,11 +1,10 @@
 package guard
 
 import (
-	"cmp"
+	"fmt"
 	"maps"
-	"os"
-	"slices"
 	"strconv"
+	"strings"
 )
 
 // identity is a process that can't be mistaken for a later one of the same pid.
@@ -25,36 +24,54 @@ type process struct {
 
 const markEnv = "RBEE_GUARD_CHILD"
 
-// mark is the environment entry by which a descendant that has left both its
-// parent and its session is told apart from those of the guard's other children.
-func mark(child uint64) string { return markOf(os.Getpid(), child) }
+// markOf is the environment entry by which a descendant that has left both its parent
+// and its session is told apart from all others.
+func markOf(guard identity, child uint64) string {
+	return fmt.Sprintf("%s=%d.%d.%d", markEnv, guard.pid, guard.start, child)
+}
 
-func markOf(guard int, child uint64) string {
-	return markEnv + "=" + strconv.Itoa(guard) + "." + strconv.FormatUint(child, 10)
+// markedBy tells by the mark which child of the guard a process comes from, 0 if from
+// none. It is not sure of one that executes a program just now.
+func markedBy(pid int, guard identity) (child uint64, sure bool) {
+	env, sure := environ(pid)
+	prefix := strings.TrimSuffix(markOf(guard, 0), "0")
+	for _, entry := range env {
+		if number, found := strings.CutPrefix(entry, prefix); found {
+			if child, err := strconv.ParseUint(number, 10, 64); err == nil {
+				return child, true
+			}
+		}
+	}
+	return 0, sure
 }
 
 // survey lists every ward's tree, the wards themselves left out, as soon as one of
 // them has left something behind. Otherwise, which is the usual case, it reads no
-// process but the guard and returns nil.
+// process but the guard and returns nil. What is to be killed is, as soon as it is
+// found: a process that forks and ends is another one a millisecond later.
 //
-// The zombies among the guard's own children are in the list, those whose ward can't
-// be told under 0: what a process started in its last moment may not show before that
-// process has been reaped. Only the guard reaps them, so that no descendant can pass
-// from a process that was looked at to one that was not.
+// Under 0 are those whose ward can't be told yet: zombies among the guard's own
+// children, and who executes a program just now. What a process started in its last
+// moment may not show before that process has been reaped. Only the guard reaps
+// them, so that no descendant can pass from a process that was looked at to one that was not.
 func (m *minder) survey() map[uint64][]process {
 	if !m.strays() {
 		return nil
 	}
 	found := map[uint64][]process{}
-	for _, line := range m.lineages() {
-		child := line[0]
-		id, known := m.wardOf(child)
-		switch {
-		case known && child.pid == m.wards[id].pid:
-			found[id] = append(found[id], line[1:]...)
-		case known, child.zombie:
-			found[id] = append(found[id], line...)
+	for line := range m.lineages() {
+		id, sure := m.wardOf(line[0])
+		w := m.wards[id]
+		if w == nil && sure {
+			continue
 		}
+		if w != nil && line[0].pid == w.pid {
+			line = line[1:]
+		}
+		if w != nil && w.killed {
+			kill(line)
+		}
+		found[id] = append(found[id], line...)
 	}
 	return found
 }
@@ -70,20 +87,31 @@ func (m *minder) remember(w *ward) {
 	}
 }
 
+func processTable() map[int]process {
+	table := map[int]process{}
+	for _, pid := range allPids() {
+		if p, ok := readProcess(pid); ok {
+			table[pid] = p
+		}
+	}
+	return table
+}
+
 // descendants lists the living processes below root, in no order.
 func descendants(root int, table map[int]process) []process {
 	var below []process
+	roots := map[int]bool{root: true}
 	for _, p := range table {
-		if !p.zombie && isBelow(p, root, table) {
+		if !p.zombie && isBelow(p, roots, table) {
 			below = append(below, p)
 		}
 	}
 	return below
 }
 
-func isBelow(p process, root int, table map[int]process) bool {
+func isBelow(p process, roots map[int]bool, table map[int]process) bool {
 	for range len(table) { // a table read while things change could hold a ring
-		if p.parent == root {
+		if roots[p.parent] {
 			return true
 		}
 		up, ok := table[p.parent]
@@ -107,67 +135,36 @@ func lineagesIn(table map[int]process, root int) [][]process {
 	return all
 }
 
-// wardOf says whose a child of the guard is, and 0 where that can't be told. The
-// answer is remembered, since an orphan may change its session later.
-func (m *minder) wardOf(p process) (id uint64, known bool) {
-	id, known = m.kin[p.identity]
-	if !known {
-		if id, known = m.recognise(p); known {
+// wardOf says whose a child of the guard is, and 0 where that can't be told: for good,
+// or only now. The answer is remembered, since an orphan may change its session later.
+func (m *minder) wardOf(p process) (id uint64, sure bool) {
+	id, sure = m.kin[p.identity], true
+	if id == 0 {
+		if id, sure = m.recognise(p); id != 0 {
 			m.kin[p.identity] = id
 		}
 	}
-	if !known || m.wards[id] == nil {
-		return 0, false
+	if m.wards[id] == nil {
+		return 0, sure && !p.zombie
 	}
 	return id, true
 }
 
-// recognise tells a ward by its pid, and an orphan by its session, its group or its
-// mark. Where there is but one ward, all orphans are its.
-func (m *minder) recognise(p process) (id uint64, known bool) {
+// recognise tells a ward by its pid, and an orphan by its session, its group or
+// its mark. Where there is but one ward, all orphans are its.
+func (m *minder) recognise(p process) (id uint64, sure bool) {
 	for id, w := range m.wards {
-		if (p.pid == w.pid && !w.exited) || p.session == w.pid || p.group == w.pid || carries(p.pid, mark(id)) {
-			return id, true
-		}
-		if len(m.wards) == 1 {
+		if (p.pid == w.pid && !w.exited) || p.session == w.pid || p.group == w.pid || len(m.wards) == 1 {
 			return id, true
 		}
 	}
-	return 0, false
+	return markedBy(p.pid, m.self)
 }
 
 // forget drops what was remembered of a child that has been reaped: its pid may soon
 // be another's.
 func (m *minder) forget(pid int) {
 	maps.DeleteFunc(m.kin, func(who identity, _ uint64) bool { return who.pid == pid })
-}
-
-// heirlooms lists what a dead guard's children left to this process: those in a
-// child's session or group, those that carry its mark, and all below them.
-// Zombies are in the list too, since they are this process's to reap; those whose
-// origin can't be told any more, which may be anybody's, are apart.
-func heirlooms(orphans map[uint64]*Child) (found []process, unknown []identity) {
-	for _, line := range lineages(os.Getpid()) {
-		switch child := line[0]; {
-		case leftBy(orphans, child):
-			found = append(found, line...)
-		case child.zombie:
-			unknown = append(unknown, child.identity)
-		}
-	}
-	slices.SortFunc(unknown, func(a, b identity) int { return cmp.Compare(a.pid, b.pid) })
-	return found, unknown
-}
-
-func leftBy(orphans map[uint64]*Child, p process) bool {
-	for _, c := range orphans {
-		// A session outside our PID namespace reads as 0, so a child that never
-		// started must match nothing.
-		if c.pid != 0 && c.belongs(p) {
-			return true
-		}
-	}
-	return false
 }
 
 // Pids lists the living processes of the child's tree, its own first.
@@ -181,5 +178,8 @@ func (c *Child) Pids() []int {
 
 // belongs tells an orphan's child by its session, its group or its mark.
 func (c *Child) belongs(p process) bool {
-	return p.session == c.pid || p.group == c.pid || carries(p.pid, markOf(c.g.PID(), c.id))
+	if id, _ := markedBy(p.pid, c.g.self); id == c.id {
+		return true
+	}
+	return c.pid != 0 && (p.session == c.pid || p.group == c.pid)
 }

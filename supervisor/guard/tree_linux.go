@@ -2,6 +2,9 @@ package guard
 
 import (
 	"bytes"
+	"errors"
+	"io/fs"
+	"iter"
 	"os"
 	"slices"
 	"strconv"
@@ -102,61 +105,86 @@ func (m *minder) isLivingWard(pid int) bool {
 	return false
 }
 
-func (m *minder) lineages() [][]process { return lineages(os.Getpid()) }
+func (m *minder) lineages() iter.Seq[[]process] { return lineages(os.Getpid()) }
 
-// lineages looks at root's own descendants alone, which is quick: what forks while it
-// is being killed is a race.
-func lineages(root int) [][]process {
+// lineages looks at root's own descendants alone, the latest first, and each when it is
+// asked for: what forks and ends while it is being killed is a race, and by the time that
+// a hundred others have been looked at it is lost.
+func lineages(root int) iter.Seq[[]process] {
 	pids, ok := childrenOf(root)
 	if !ok {
-		return lineagesIn(processTable(), root)
+		return slices.Values(lineagesIn(processTable(), root))
 	}
-	var all [][]process
-	for _, pid := range pids {
-		if p, ok := readProcess(pid); ok {
-			all = append(all, append([]process{p}, family(pid)...))
-		}
-	}
-	return all
-}
-
-func processTable() map[int]process {
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return nil
-	}
-	table := make(map[int]process, len(entries))
-	for _, e := range entries {
-		if pid, err := strconv.Atoi(e.Name()); err == nil {
-			if p, ok := readProcess(pid); ok {
-				table[pid] = p
+	return func(yield func([]process) bool) {
+		for _, pid := range slices.Backward(pids) { // an orphan comes last
+			if p, ok := readProcess(pid); ok && !yield(append([]process{p}, family(pid)...)) {
+				return
 			}
 		}
 	}
-	return table
 }
 
-// readProcess reads /proc/PID/stat; see proc_pid_stat(5) for the fields.
-func readProcess(pid int) (process, bool) {
-	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+// allPids lists the processes there are.
+func allPids() []int {
+	entries, _ := os.ReadDir("/proc") // without it nobody can be told
+	var pids []int
+	for _, e := range entries {
+		if pid, err := strconv.Atoi(e.Name()); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// Fields of /proc/PID/stat, numbered as in proc_pid_stat(5).
+const (
+	statState    = 3
+	statParent   = 4
+	statGroup    = 5
+	statSession  = 6
+	statFlags    = 9
+	statStart    = 22
+	statCodeEnd  = 27
+	statEnvStart = 50
+	statEnvEnd   = 51
+)
+
+// stat is what follows the name in /proc/PID/stat.
+type stat []string
+
+func readStat(pid int) (stat, bool) {
+	body, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
-		return process{}, false
+		return nil, false
 	}
 	// The name in parentheses may hold anything, so fields count from its last one.
-	end := bytes.LastIndexByte(stat, ')')
+	end := bytes.LastIndexByte(body, ')')
 	if end < 0 {
+		return nil, false
+	}
+	s := stat(strings.Fields(string(body[end+1:])))
+	return s, len(s) > statEnvEnd-statState
+}
+
+func (s stat) number(field int) int64 {
+	n, _ := strconv.ParseInt(s[field-statState], 10, 64) // the kernel's own numbers
+	return n
+}
+
+func (s stat) ended() bool { return s[0] == "Z" || s[0] == "X" }
+
+func readProcess(pid int) (process, bool) {
+	s, ok := readStat(pid)
+	if !ok {
 		return process{}, false
 	}
-	f := strings.Fields(string(stat[end+1:]))
-	if len(f) < 20 {
-		return process{}, false
-	}
-	p := process{identity: identity{pid: pid}, zombie: f[0] == "Z" || f[0] == "X"}
-	p.parent, _ = strconv.Atoi(f[1])
-	p.group, _ = strconv.Atoi(f[2])
-	p.session, _ = strconv.Atoi(f[3])
-	p.start, _ = strconv.ParseInt(f[19], 10, 64)
-	return p, true
+	return process{
+		identity: identity{pid: pid, start: s.number(statStart)},
+		parent:   int(s.number(statParent)),
+		group:    int(s.number(statGroup)),
+		session:  int(s.number(statSession)),
+		zombie:   s.ended(),
+	}, true
 }
 
 func startTime(pid int) int64 {
@@ -164,26 +192,38 @@ func startTime(pid int) int64 {
 	return p.start
 }
 
-func carries(pid int, entry string) bool {
-	env, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
+// environ reads the environment that a process was started with. While it executes a
+// program none of that can be seen, or only the beginning, and nothing when it is about
+// to end: then it is not sure that this is all. It is when the process is another user's,
+// of which nothing can ever be seen.
+func environ(pid int) (env []string, sure bool) {
+	body, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
 	if err != nil {
-		return false
+		return nil, errors.Is(err, fs.ErrPermission)
 	}
-	return slices.Contains(strings.Split(string(env), "\x00"), entry)
+	s, ok := readStat(pid)
+	if !ok {
+		return nil, false
+	}
+	const kernelThread = 0x00200000 // PF_KTHREAD: it has none
+	size := s.number(statEnvEnd) - s.number(statEnvStart)
+	// Where the code ends is the last that execve(2) fills in.
+	whole := s.number(statCodeEnd) != 0 && size == int64(len(body))
+	return strings.Split(string(body), "\x00"), whole || s.number(statFlags)&kernelThread != 0
 }
 
-// killExactly kills the process meant and no later one of the same pid: the pidfd
+// signalExactly signals the process meant and no later one of the same pid: the pidfd
 // pins it, and its start time is compared after the pinning.
-func killExactly(who identity) {
+func signalExactly(who identity, sig syscall.Signal) {
 	fd, err := unix.PidfdOpen(who.pid, 0)
 	if err != nil {
 		if err == unix.ENOSYS && startTime(who.pid) == who.start { // before Linux 5.3
-			_ = syscall.Kill(who.pid, syscall.SIGKILL)
+			_ = syscall.Kill(who.pid, sig)
 		}
 		return
 	}
 	defer unix.Close(fd)
 	if startTime(who.pid) == who.start {
-		_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+		_ = unix.PidfdSendSignal(fd, sig, nil, 0)
 	}
 }

@@ -3,7 +3,9 @@
 package guard
 
 import (
+	"iter"
 	"os"
+	"slices"
 	"syscall"
 
 	gops "github.com/shirou/gopsutil/v3/process"
@@ -21,25 +23,22 @@ func executable() (string, error) { return os.Executable() }
 // strays can't be told cheaply here.
 func (m *minder) strays() bool { return true }
 
-func processTable() map[int]process {
-	pids, err := gops.Pids()
-	if err != nil {
-		return nil
+// allPids lists the processes there are.
+func allPids() []int {
+	list, _ := gops.Pids() // without it nobody can be told
+	pids := make([]int, len(list))
+	for i, pid := range list {
+		pids[i] = int(pid)
 	}
-	table := make(map[int]process, len(pids))
-	for _, pid := range pids {
-		if p, ok := readProcess(int(pid)); ok {
-			table[p.pid] = p
-		}
-	}
-	return table
+	return pids
 }
 
 func (c *Child) tree() []process {
 	table := processTable()
 	var found []process
+	roots := map[int]bool{c.pid: true}
 	for _, p := range table {
-		if p.pid == c.pid || c.belongs(p) || isBelow(p, c.pid, table) {
+		if p.pid == c.pid || c.belongs(p) || isBelow(p, roots, table) {
 			found = append(found, p)
 		}
 	}
@@ -48,9 +47,11 @@ func (c *Child) tree() []process {
 
 func family(pid int) []process { return descendants(pid, processTable()) }
 
-func (m *minder) lineages() [][]process { return lineagesIn(m.table(), os.Getpid()) }
+func (m *minder) lineages() iter.Seq[[]process] {
+	return slices.Values(lineagesIn(m.table(), os.Getpid()))
+}
 
-func lineages(root int) [][]process { return lineagesIn(processTable(), root) }
+func lineages(root int) iter.Seq[[]process] { return slices.Values(lineagesIn(processTable(), root)) }
 
 // table is the process table as the guard sees it. An orphan's parent is PID 1
 // here, not the guard: only one in a ward's group or session is taken for ours.
@@ -92,11 +93,11 @@ func startTime(pid int) int64 {
 	return p.start
 }
 
-// carries can't be told here: the environment of others is not ours to read.
-func carries(int, string) bool { return false }
+// environ can't be told here: the environment of others is not ours to read.
+func environ(int) (env []string, sure bool) { return nil, true }
 
-func killExactly(who identity) {
+func signalExactly(who identity, sig syscall.Signal) {
 	if startTime(who.pid) == who.start {
-		_ = syscall.Kill(who.pid, syscall.SIGKILL)
+		_ = syscall.Kill(who.pid, sig)
 	}
 }
