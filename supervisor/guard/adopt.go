@@ -87,7 +87,7 @@ func Adopt(ctx context.Context, conn *net.UnixConn) (*Guard, Legacy, error) {
 	}
 	for _, r := range hello.Wards {
 		c := newChild(g)
-		c.id, c.pid, c.start = r.Child, r.PID, r.Start
+		c.id, c.pid, c.start, c.cgroup = r.Child, r.PID, r.Start, cgroup(r.Cgroup)
 		if r.News == newsExited {
 			c.take(r)
 		}

@@ -14,6 +14,7 @@ type Child struct {
 	id      uint64
 	pid     int
 	start   int64
+	cgroup  cgroup
 	spawned chan report
 	exited  chan struct{}
 	gone    chan struct{}
@@ -67,6 +68,10 @@ func (c *Child) PID() int { return c.pid }
 // since boot). With the pid it names the process for good.
 func (c *Child) Start() int64 { return c.start }
 
+// Cgroup is the folder of the child's own cgroup (version 2), in which everything that
+// it starts is too; "" where there is none. See package function Cgroup.
+func (c *Child) Cgroup() string { return string(c.cgroup) }
+
 // Exited is closed when the child itself has ended, no matter who still holds its
 // output.
 func (c *Child) Exited() <-chan struct{} { return c.exited }
@@ -102,7 +107,7 @@ func (c *Child) begun(r report, path string) (*Child, error) {
 func (c *Child) take(r report) {
 	switch r.News {
 	case newsSpawned, newsFailed:
-		c.pid, c.start = r.PID, r.Start
+		c.pid, c.start, c.cgroup = r.PID, r.Start, cgroup(r.Cgroup)
 		c.spawned <- r
 	case newsExited:
 		c.exit = exitOf(syscall.WaitStatus(r.Status))

@@ -45,11 +45,13 @@ type Guard struct {
 // socket keeps what is asked of it meanwhile. The caller closes the Guard.
 //
 // On Linux it makes the calling process a subreaper.
-func Start() (*Guard, error) {
+func Start() (*Guard, error) { return startWith(guardEnv()) }
+
+func startWith(env []string) (*Guard, error) {
 	if !hooked.Load() {
 		return nil, fmt.Errorf("start a guard: %w", ErrNotHooked)
 	}
-	g, err := start()
+	g, err := start(env)
 	if err != nil {
 		return nil, fmt.Errorf("start a guard: %w", err)
 	}
@@ -57,7 +59,7 @@ func Start() (*Guard, error) {
 	return g, nil
 }
 
-func start() (*Guard, error) {
+func start(env []string) (*Guard, error) {
 	if err := becomeHeir(); err != nil {
 		return nil, err
 	}
@@ -77,7 +79,7 @@ func start() (*Guard, error) {
 	cmd := &exec.Cmd{
 		Path:       exe,
 		Args:       []string{name},
-		Env:        guardEnv(),
+		Env:        env,
 		Dir:        "/", // holds no folder of the user's busy
 		ExtraFiles: []*os.File{theirs},
 		// A session of its own: what is sent to the program's group or terminal passes by.

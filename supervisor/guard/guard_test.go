@@ -54,7 +54,7 @@ func shell(script string, out *os.File) guard.Command {
 
 func start(t *testing.T) *guard.Guard {
 	t.Helper()
-	return startIn(t, "without")
+	return startIn(t, "cgroups")
 }
 
 func startIn(t *testing.T, way string) *guard.Guard {

@@ -26,6 +26,7 @@ func inherit(guard identity, orphans map[uint64]*Child) error {
 	}
 	h := heir{guard: guard, orphans: orphans, known: map[identity]bool{}}
 	for _, c := range orphans {
+		c.cgroup.kill()
 		if c.pid != 0 && startTime(c.pid) == c.start {
 			signalGroup(c.pid, syscall.SIGKILL)
 		}
@@ -34,7 +35,7 @@ func inherit(guard identity, orphans map[uint64]*Child) error {
 	for quiet := 0; quiet < 2; {
 		left, settled := h.look()
 		switch {
-		case len(left) == 0 && settled:
+		case len(left) == 0 && settled && !h.populated():
 			quiet++
 		case time.Now().After(end):
 			return fmt.Errorf("%w, and SIGKILL did not end pid %v of those it left", ErrGuardDied, left)
@@ -42,6 +43,10 @@ func inherit(guard identity, orphans map[uint64]*Child) error {
 			quiet = 0
 		}
 		time.Sleep(time.Millisecond) // SIGKILL takes effect when the kernel gets to it
+	}
+	for _, c := range orphans {
+		c.cgroup.remove()
+		c.cgroup.home().remove()
 	}
 	return ErrGuardDied
 }
@@ -88,7 +93,7 @@ func (h *heir) end(line []process) (left []int) {
 }
 
 // owns tells what the guard's children left by what was seen before, by their session or
-// group, and by their mark.
+// group, by their cgroup and by their mark.
 func (h *heir) owns(p process) (ours, sure bool) {
 	if h.known[p.identity] {
 		return true, true
@@ -100,7 +105,19 @@ func (h *heir) owns(p process) (ours, sure bool) {
 			return true, true
 		}
 	}
-	id, sure := markedBy(p.pid, h.guard)
+	id, found := childIn(p.pid, h.guard)
+	if !found {
+		id, sure = markedBy(p.pid, h.guard)
+	}
 	_, ours = h.orphans[id]
 	return ours, sure || ours
+}
+
+func (h *heir) populated() bool {
+	for _, c := range h.orphans {
+		if c.cgroup.populated() {
+			return true
+		}
+	}
+	return false
 }

@@ -93,7 +93,7 @@ func (m *minder) greet(conn *net.UnixConn) {
 	m.serve(conn)
 	hello := report{News: newsHello, PID: m.self.pid, Start: m.self.start}
 	for _, w := range m.wards {
-		r := report{News: newsSpawned, Child: w.id, PID: w.pid, Start: w.start}
+		r := report{News: newsSpawned, Child: w.id, PID: w.pid, Start: w.start, Cgroup: text(w.cgroup)}
 		if w.exited {
 			r.News, r.Status = newsExited, uint32(w.status)
 		}

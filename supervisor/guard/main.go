@@ -15,9 +15,10 @@ import (
 )
 
 const (
-	name   = "rbee-guard" // argv[0] and the process name: what ps shows
-	fdEnv  = "RBEE_GUARD_FD"
-	socket = 3 // the descriptor that exec.Cmd.ExtraFiles begins at
+	name    = "rbee-guard" // argv[0] and the process name: what ps shows
+	fdEnv   = "RBEE_GUARD_FD"
+	noneEnv = "RBEE_GUARD_NO_CGROUPS" // set by tests
+	socket  = 3                       // the descriptor that exec.Cmd.ExtraFiles begins at
 )
 
 // killLimit is how long a guard whose program is gone tries SIGKILL before what does
@@ -47,6 +48,7 @@ func Main() {
 	becomeGuard()
 	m := newMinder()
 	m.run(conn)
+	m.cgroups.close()
 	os.Exit(0)
 }
 
@@ -63,6 +65,7 @@ type minder struct {
 	held     map[string]heldFile
 	door     *net.UnixListener // where callers come in; nil when there is none
 	self     identity
+	cgroups  cgroups
 }
 
 // ward is one child.
@@ -70,6 +73,7 @@ type ward struct {
 	id     uint64
 	pid    int
 	start  int64
+	cgroup cgroup
 	stop   syscall.Signal
 	grace  time.Duration
 	keep   bool    // it goes on without the program
@@ -85,6 +89,7 @@ func newMinder() *minder {
 	self := Self().identity()
 	m := &minder{
 		self:     self,
+		cgroups:  cgroups{guard: self, off: os.Getenv(noneEnv) != ""},
 		requests: make(chan request),
 		callers:  make(chan *net.UnixConn),
 		drained:  make(chan uint64),
@@ -202,7 +207,7 @@ func (m *minder) spawn(req request) {
 		return
 	}
 	m.wards[req.Child] = w
-	m.tell(report{News: newsSpawned, Child: req.Child, PID: w.pid, Start: w.start})
+	m.tell(report{News: newsSpawned, Child: req.Child, PID: w.pid, Start: w.start, Cgroup: text(w.cgroup)})
 }
 
 // start starts the ward's process, and reads its output if that is asked for.
@@ -216,7 +221,7 @@ func (m *minder) start(w *ward, req request) (err error) {
 		defer stderr.Close()
 		req.files = []*os.File{req.files[0], stdout, stderr}
 	}
-	if w.pid, err = m.forkExec(req); err != nil {
+	if w.pid, w.cgroup, err = m.forkExec(req); err != nil {
 		if w.out != nil {
 			w.out.close()
 		}
@@ -229,12 +234,12 @@ func (m *minder) start(w *ward, req request) (err error) {
 	return nil
 }
 
-func (m *minder) forkExec(req request) (int, error) {
+func (m *minder) forkExec(req request) (int, cgroup, error) {
 	files := make([]uintptr, len(req.files))
 	for i, f := range req.files {
 		files[i] = f.Fd()
 	}
-	return syscall.ForkExec(string(req.Path), req.Args, &syscall.ProcAttr{
+	return m.cgroups.fork(req.Child, string(req.Path), req.Args, &syscall.ProcAttr{
 		Dir: string(req.Dir), Env: append(req.Env, markOf(m.self, req.Child)), Files: files, Sys: childAttr(),
 	})
 }
@@ -279,6 +284,7 @@ func (m *minder) exited(w *ward) {
 func (m *minder) sweep() {
 	for _, w := range m.wards {
 		if w.killed && !w.gone {
+			w.cgroup.kill()
 			if !w.exited {
 				signalGroup(w.pid, syscall.SIGKILL)
 			}
@@ -286,7 +292,8 @@ func (m *minder) sweep() {
 	}
 	left := m.survey()
 	for id, w := range m.wards {
-		if w.exited && !w.gone && len(left[id]) == 0 && len(left[0]) == 0 {
+		if w.exited && !w.gone && len(left[id]) == 0 && len(left[0]) == 0 && !w.cgroup.populated() {
+			w.cgroup.remove()
 			w.gone = true
 			if w.out == nil {
 				m.bury(id)

@@ -150,13 +150,16 @@ func (m *minder) wardOf(p process) (id uint64, sure bool) {
 	return id, true
 }
 
-// recognise tells a ward by its pid, and an orphan by its session, its group or
-// its mark. Where there is but one ward, all orphans are its.
+// recognise tells a ward by its pid, and an orphan by its session, its group, its
+// cgroup or its mark. Where there is but one ward, all orphans are its.
 func (m *minder) recognise(p process) (id uint64, sure bool) {
 	for id, w := range m.wards {
 		if (p.pid == w.pid && !w.exited) || p.session == w.pid || p.group == w.pid || len(m.wards) == 1 {
 			return id, true
 		}
+	}
+	if id, found := childIn(p.pid, m.self); found {
+		return id, true
 	}
 	return markedBy(p.pid, m.self)
 }

@@ -100,6 +100,7 @@ type report struct {
 	Child   uint64     `json:"child,omitempty"`
 	PID     int        `json:"pid,omitempty"`   // newsHello: the guard's
 	Start   int64      `json:"start,omitempty"` // process start time, in the platform's own unit
+	Cgroup  text       `json:"cgroup,omitempty"`
 	Errno   int        `json:"errno,omitempty"`
 	Error   string     `json:"error,omitempty"`
 	Status  uint32     `json:"status,omitempty"` // as wait(2) gave it
