@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -91,6 +92,7 @@ func Adopt(ctx context.Context, conn *net.UnixConn) (*Guard, Legacy, error) {
 		if r.News == newsExited {
 			c.take(r)
 		}
+		g.home = cmp.Or(g.home, c.cgroup.home())
 		g.children[c.id] = c
 		g.next = max(g.next, c.id)
 		legacy.Children = append(legacy.Children, c)

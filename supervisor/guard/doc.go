@@ -25,10 +25,13 @@
 // another program to Adopt it.
 //
 // On Linux the guard is a subreaper, so a descendant stays in its tree whether or
-// not it makes a session of its own. One case is beyond it: a descendant that left
-// its session, shed its environment and lost its parent, at the moment when the
-// guard itself is killed. On macOS there is no subreaper: a descendant
-// that leaves the child's process group after its parent died is not found.
+// not it makes a session of its own; and where a cgroup (version 2) can be written, each
+// child has its own, which ends as a whole. What is left when program and guard are both
+// killed is known by what was written down (Traces) and ended by Reclaim. Without
+// cgroups one case is beyond these: a descendant that left its session, shed its
+// environment and lost its parent, at the moment when the guard itself is killed.
+// On macOS there is no subreaper: a descendant that leaves the child's process group
+// after its parent died is not found.
 //
 // It knows nothing of readiness or restarts; package supervisor does.
 package guard

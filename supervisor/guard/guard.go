@@ -27,6 +27,7 @@ type Guard struct {
 	conn *net.UnixConn
 	cmd  *exec.Cmd // nil for a guard that another program started
 	self identity
+	home cgroup        // of a guard that was adopted, which may be in another cgroup than this program
 	read chan struct{} // closed when the reader goroutine has ended
 
 	detached atomic.Bool
@@ -211,6 +212,10 @@ func (g *Guard) bury() {
 	g.dead = ErrGuardDied
 	g.mu.Unlock()
 	err := inherit(g.self, orphans)
+	if g.cmd == nil && len(orphans) > 0 { // another's child may have left its children to another
+		_, reclaimed := Reclaim(g.Traces())
+		err = errors.Join(err, reclaimed)
+	}
 	for _, c := range orphans {
 		c.lost(err)
 	}

@@ -3,6 +3,7 @@ package guard_test
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
@@ -20,11 +21,15 @@ import (
 
 const (
 	programEnv = "GUARD_TEST_PROGRAM"
-	wayEnv     = "GUARD_TEST_WAY" // one of ways
+	wayEnv     = "GUARD_TEST_WAY"     // one of ways
+	adopterEnv = "GUARD_TEST_ADOPTER" // the folder of a kept child's door
 )
 
 func TestMain(m *testing.M) {
 	guard.Main()
+	if dir := os.Getenv(adopterEnv); dir != "" {
+		adopter(dir)
+	}
 	if dir := os.Getenv(keeperEnv); dir != "" {
 		keep(dir)
 	}
@@ -42,6 +47,9 @@ func program(script string, start func() (*guard.Guard, error)) {
 	}
 	c, err := g.Spawn(context.Background(), shell(script, os.Stdout))
 	if err != nil {
+		panic(err)
+	}
+	if err := json.NewEncoder(os.Stderr).Encode(c.Traces()); err != nil {
 		panic(err)
 	}
 	<-c.Gone()
