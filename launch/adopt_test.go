@@ -12,10 +12,12 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/rbee-launch/rbee-launch/launch"
 	"github.com/rbee-launch/rbee-launch/registry"
+	"github.com/rbee-launch/rbee-launch/supervisor/guard"
 )
 
 // orphan starts a launcher that keeps its child, kills it when the child is ready and
@@ -230,6 +232,38 @@ func TestDeadStates(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestClearReclaims: with launcher and guard killed, what came from the child and left its
+// session is ended by whoever clears the record.
+func TestClearReclaims(t *testing.T) {
+	t.Parallel()
+	dir, reg := t.TempDir(), startRegistry(t, "127.0.0.1:0")
+	child, _ := orphan(t, dir, reg)
+	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", child))
+	if err != nil {
+		t.Skip("descendants are told by their environment on Linux only: ", err)
+	}
+	descendant := exec.Command("sleep", "1000")
+	descendant.Env = strings.Split(string(env), "\x00")
+	descendant.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := descendant.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var state struct{ Guard guard.Process }
+	body, err := os.ReadFile(filepath.Join(dir, "launches", "of-another.json"))
+	if err := errors.Join(err, json.Unmarshal(body, &state)); err != nil {
+		t.Fatal(err)
+	}
+	state.Guard.Kill()
+	eventually(t, "the guard's locks are free", func() bool {
+		left, err := launch.Leftovers(dir)
+		return err == nil && len(left) == 1
+	})
+	if left, err := launch.Clear(dir); err != nil || len(left) != 1 {
+		t.Errorf("cleared: %+v, %v", left, err)
+	}
+	_ = descendant.Wait() // or never, if it lives; it may have been reaped by Clear, being a child of this process
 }
 
 // TestRemote commands a launch through its socket.

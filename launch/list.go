@@ -145,7 +145,9 @@ func clearDead(base string) (bool, error) {
 		return false, err
 	}
 	if s, err := readState(base); err == nil {
-		s.reclaim()
+		if err := s.reclaim(); err != nil {
+			return false, errors.Join(err, r.lock.Unlock()) // for the next one to try
+		}
 	}
 	return true, r.close()
 }

@@ -81,7 +81,9 @@ func openRecord(ctx context.Context, runtimeDir, id string) (*record, error) {
 		time.Sleep(looking / 20)
 	}
 	if s, err := readState(r.base); err == nil {
-		s.reclaim()
+		if err := s.reclaim(); err != nil {
+			return nil, errors.Join(fmt.Errorf("record the launch %s: %w", id, err), r.lock.Unlock())
+		}
 	}
 	if err := r.removeAll(stateExt, nextExt, sockExt, doorExt); err != nil {
 		return nil, errors.Join(fmt.Errorf("record the launch %s: %w", id, err), r.lock.Unlock())

@@ -2,6 +2,7 @@ package launch
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
@@ -80,7 +81,8 @@ type state struct {
 	Boot       string          `json:"boot_id"`
 	Launcher   guard.Process   `json:"launcher"`
 	Guard      guard.Process   `json:"guard"`
-	Child      guard.Process   `json:"child"` // zero while none runs
+	Cgroup     string          `json:"cgroup,omitempty"` // that of the guard's children
+	Child      guard.Process   `json:"child"`            // zero while none runs
 	Host       string          `json:"host"`
 	LeaseDir   string          `json:"lease_dir,omitempty"`
 	OnOrphan   OnOrphan        `json:"on_orphan"`
@@ -167,9 +169,14 @@ func (s state) obituary(f facts) string {
 
 func pidInUse(pid int) bool { return syscall.Kill(pid, 0) != syscall.ESRCH }
 
-// reclaim ends what a dead launch has left.
-func (s state) reclaim() {
-	if s.Boot == bootID() && s.Child.Alive() {
-		s.Child.Kill()
+// reclaim ends what a dead launch has left, as far as that can be proved.
+func (s state) reclaim() error {
+	if s.Guard == (guard.Process{}) {
+		return nil // it never got to start anything
 	}
+	_, err := guard.Reclaim(guard.Traces{Boot: s.Boot, Guard: s.Guard, Child: s.Child, Cgroup: s.Cgroup})
+	if errors.Is(err, guard.ErrGuarded) {
+		return nil // the guard has given the record back, and is about to end
+	}
+	return err
 }
