@@ -174,7 +174,9 @@ func (m *minder) forget(pid int) {
 func (c *Child) Pids() []int {
 	var pids []int
 	for _, p := range c.tree() {
-		pids = append(pids, p.pid)
+		if !p.zombie {
+			pids = append(pids, p.pid)
+		}
 	}
 	return pids
 }
