@@ -32,6 +32,9 @@ type Config struct {
 	Leave <-chan struct{}
 	// Adopt is the life that Run begins with, in place of starting one.
 	Adopt *Adoption
+	// Ending, when closed, says that ctx is about to end: a child that ends meanwhile is
+	// not started again, and counts as stopped.
+	Ending <-chan struct{}
 	// Hurry, when closed, ends the grace period of a stop at once.
 	Hurry <-chan struct{}
 	// Guard is shared with other children when set; it stays the caller's to close.
@@ -83,20 +86,24 @@ type Spec struct {
 	// Ready are the readiness probes. They are passed one after the other; without
 	// any, a child is ready once it runs.
 	Ready []Probe
-	// Live is asked while the child is ready; none when its Check is nil.
+	// Live is asked while the child is ready; none when its Check is nil, or its
+	// Period negative.
 	Live Probe
 	// Stall fails a start that showed no sign of life for so long: no line of output,
 	// no CPU, memory or I/O to speak of, no "loading" answer. 2 min when zero, off
 	// when negative.
 	Stall time.Duration
-	// StartLimit fails a start that takes longer, whatever it shows. Off when zero.
+	// StartLimit fails a start that takes longer, whatever it shows. Off when zero or
+	// negative.
 	StartLimit time.Duration
 	// InUse recognises, in the last lines of a child that gave up, that its address
 	// was taken. A usual set of phrases when nil.
 	InUse *regexp.Regexp
-	// StopSignal asks the child to end; SIGTERM when zero.
-	StopSignal syscall.Signal
-	// Grace is the time between that and SIGKILL; 10 s when zero, none when negative.
+	// StopSignal asks the child to end, and SecondSignal insists; see Ladder. SIGTERM
+	// and SIGINT when zero.
+	StopSignal, SecondSignal syscall.Signal
+	// Grace is the time between StopSignal and SIGKILL; 10 s when zero, none when
+	// negative.
 	Grace time.Duration
 	// Keep leaves the child running when this process dies; see guard.Command.
 	Keep bool

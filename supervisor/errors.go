@@ -69,11 +69,16 @@ func (e *PortTakenError) Error() string {
 // the kernel can bring about (a process stuck in a device or a dead mount).
 type SurvivorError struct {
 	Name string
-	PID  int
+	PID  int       // of the child
+	Left []Process // what hangs, as far as it can be told
 }
 
 func (e *SurvivorError) Error() string {
-	return fmt.Sprintf("stop %s: SIGKILL did not end the tree of pid %d within %s: it hangs in the kernel", e.Name, e.PID, killLimit)
+	left := ""
+	for _, p := range e.Left {
+		left += ", " + p.String()
+	}
+	return fmt.Sprintf("stop %s: SIGKILL did not end the tree of pid %d within %s: it hangs in the kernel%s", e.Name, e.PID, killLimit, left)
 }
 
 // Fatal marks a probe's error as final: the start fails at once with it.

@@ -33,6 +33,7 @@ type Event struct {
 	Start int64         // the process's start time in the system's unit; with PID it names the process
 	Exit  *guard.Exit   // Exited
 	Err   error         // Unhealthy, Failed, and Exited when it was never ready: why
+	Stop  *Stop         // Stopped, Exited, Failed: what it took to end it; nil where nothing had to be done
 	Wait  time.Duration // Restarting: how long until then
 	Seen  Vitals        // Progress
 }

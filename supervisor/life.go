@@ -14,10 +14,7 @@ import (
 	"github.com/rbee-launch/rbee-launch/supervisor/guard"
 )
 
-const (
-	killLimit = 10 * time.Second // for SIGKILL to empty a tree
-	tailLines = 20               // of output, in errors
-)
+const tailLines = 20 // of output, in errors
 
 // life is one child process from its start to the end of its tree.
 type life struct {
@@ -37,6 +34,7 @@ type life struct {
 type outcome struct {
 	err   error         // why it was never ready, or a SurvivorError
 	exit  guard.Exit    // how the child ended
+	stop  *Stop         // what ending the rest of it took; nil for nothing
 	ready time.Duration // for how long it had been ready; 0 when never
 	last  []string
 	pid   int
@@ -134,12 +132,12 @@ func (l *life) live(ctx context.Context) outcome {
 	if ctx.Err() != nil {
 		l.emit(Event{Type: Stopping})
 	}
-	gone := l.end()
+	stop, gone := l.end()
 	if err != nil && ctx.Err() == nil {
 		err = l.explain(ctx, err)
 	}
 	return outcome{
-		err: errors.Join(err, gone), exit: l.child.Exit(), ready: ready,
+		err: errors.Join(err, gone), exit: l.child.Exit(), stop: stop, ready: ready,
 		last: l.out.last(tailLines), pid: l.child.PID(), name: l.spec.Name,
 		again: errors.Is(asked, errAgain),
 	}
@@ -148,7 +146,7 @@ func (l *life) live(ctx context.Context) outcome {
 // watch asks the liveness probe until the child ends or ctx does.
 func (l *life) watch(ctx context.Context) {
 	probe := l.spec.Live.withDefaults()
-	if probe.Check == nil {
+	if probe.Check == nil || probe.Period < 0 {
 		select {
 		case <-l.child.Exited():
 		case <-ctx.Done():
@@ -215,43 +213,12 @@ func (l *life) tree() map[int]bool {
 	return tree
 }
 
-// end stops the child if it still runs, and empties its tree. What a child that
-// ended by itself left behind is killed at once: it may hold the port or the memory
-// that the next life needs.
-func (l *life) end() error {
-	select {
-	case <-l.child.Exited():
-		return l.kill()
-	default:
+// end stops the child if it still runs, and empties its tree.
+func (l *life) end() (*Stop, error) {
+	way := Ladder{
+		Signal: l.spec.StopSignal, Second: l.spec.SecondSignal, Grace: l.spec.Grace, Hurry: l.s.cfg.Hurry,
 	}
-	if l.spec.Grace < 0 {
-		return l.kill()
-	}
-	_ = l.child.Signal(l.spec.StopSignal) // a dead guard shows as Gone
-	grace := time.NewTimer(l.spec.Grace)
-	defer grace.Stop()
-	select {
-	case <-l.child.Gone():
-		return nil
-	case <-grace.C:
-	case <-l.s.cfg.Hurry:
-	}
-	return l.kill()
-}
-
-func (l *life) kill() error { return empty(l.child, l.spec.Name) }
-
-// empty kills what is left of a child's tree.
-func empty(child *guard.Child, name string) error {
-	_ = child.Kill() // a dead guard shows as Gone
-	limit := time.NewTimer(killLimit)
-	defer limit.Stop()
-	select {
-	case <-child.Gone():
-		return nil
-	case <-limit.C:
-		return &SurvivorError{Name: name, PID: child.PID()}
-	}
+	return way.Down(l.child, l.spec.Name)
 }
 
 func (l *life) emit(e Event) {

@@ -23,9 +23,9 @@ type Probe struct {
 	Check func(ctx context.Context, c Child) error
 	// Timeout bounds one Check; 2 s when zero, none when negative.
 	Timeout time.Duration
-	// Period is the pause between two liveness checks; 5 s when zero. Readiness is
-	// asked after 5 ms at first, easing off to 250 ms, and whenever a line of output
-	// comes.
+	// Period is the pause between two liveness checks; 5 s when zero; when negative there
+	// are none. Readiness is asked after 5 ms at first, easing off to 250 ms, and whenever
+	// a line of output comes.
 	Period time.Duration
 	// Failures in a row make a ready child unhealthy; 3 when zero.
 	Failures int

@@ -89,15 +89,15 @@ func (s *supervision) run(ctx context.Context) error {
 		var survivor *SurvivorError
 		switch {
 		case errors.As(out.err, &survivor):
-			s.emit(Event{Type: Failed, Life: n, PID: out.pid, Err: out.err})
+			s.emit(Event{Type: Failed, Life: n, PID: out.pid, Err: out.err, Stop: out.stop})
 			return out.err
 		case errors.Is(out.err, ErrLeft):
 			return out.err
 		case ctx.Err() != nil:
-			s.emit(Event{Type: Stopped, Life: n, PID: out.pid})
+			s.emit(Event{Type: Stopped, Life: n, PID: out.pid, Stop: out.stop})
 			return nil
-		case out.again:
-			s.emit(Event{Type: Exited, Life: n, PID: out.pid, Exit: &out.exit})
+		case out.again && !s.ending():
+			s.emit(Event{Type: Exited, Life: n, PID: out.pid, Exit: &out.exit, Stop: out.stop})
 			s.emit(Event{Type: Restarting, Life: n, PID: out.pid})
 			failures, last = 0, nil
 			continue
@@ -106,13 +106,17 @@ func (s *supervision) run(ctx context.Context) error {
 			n-- // the port's fault, not the child's
 			continue
 		case out.err != nil && (!everReady || out.pid == 0):
-			s.emit(Event{Type: Failed, Life: n, PID: out.pid, Err: out.err})
+			s.emit(Event{Type: Failed, Life: n, PID: out.pid, Err: out.err, Stop: out.stop})
 			return out.err
 		}
 		exit := out.exit
-		s.emit(Event{Type: Exited, Life: n, PID: out.pid, Exit: &exit, Err: out.err})
+		s.emit(Event{Type: Exited, Life: n, PID: out.pid, Exit: &exit, Err: out.err, Stop: out.stop})
 		everReady = true
-		if !s.cfg.Restart.wants(out.err != nil || exit.Code != 0) {
+		switch {
+		case s.ending():
+			s.emit(Event{Type: Stopped, Life: n, PID: out.pid})
+			return nil
+		case !s.cfg.Restart.wants(out.err != nil || exit.Code != 0):
 			return out.verdict()
 		}
 		failures = s.cfg.Restart.record(failures, out.ready)
@@ -123,6 +127,16 @@ func (s *supervision) run(ctx context.Context) error {
 			return nil
 		}
 		last = out.err
+	}
+}
+
+// ending reports whether a stop is under way that ctx does not tell of yet.
+func (s *supervision) ending() bool {
+	select {
+	case <-s.cfg.Ending:
+		return true
+	default:
+		return false
 	}
 }
 

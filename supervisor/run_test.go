@@ -332,40 +332,23 @@ func TestUnhealthyWhileStopped(t *testing.T) {
 	r.want(supervisor.Healthy)
 }
 
-func TestStopLadder(t *testing.T) {
-	stubborn := script(`trap "" TERM; echo up; while :; do sleep 1; done`)
-	stubborn.Ready = []supervisor.Probe{supervisor.LogLine(regexp.MustCompile("up"))}
-
-	t.Run("grace ends", func(t *testing.T) {
-		stubborn.Grace = 50 * time.Millisecond
-		r := start(t, supervisor.Config{}, stubborn)
-		r.want(supervisor.Ready)
-		r.stop()
-		r.want(supervisor.Stopped)
-	})
-	t.Run("hurry", func(t *testing.T) {
-		stubborn.Grace = time.Hour
-		hurry := make(chan struct{})
-		r := start(t, supervisor.Config{Hurry: hurry}, stubborn)
-		r.want(supervisor.Ready)
-		r.stop()
-		r.want(supervisor.Stopping)
-		close(hurry)
-		r.want(supervisor.Stopped)
-	})
-	t.Run("own signal", func(t *testing.T) {
-		spec := script(`trap "echo bye; exit 0" INT; echo up; while :; do sleep 0.01; done`)
-		spec.Ready, spec.StopSignal, spec.Grace = stubborn.Ready, syscall.SIGINT, time.Hour
-		r := start(t, supervisor.Config{}, spec)
-		r.want(supervisor.Ready)
-		r.stop()
-		r.want(supervisor.Stopped)
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if got := strings.Join(r.lines, " "); got != "up bye" {
-			t.Errorf("it printed %q", got)
+// A liveness probe whose period is negative is off.
+func TestNoLiveness(t *testing.T) {
+	spec := script(`sleep 0.2`)
+	asked := make(chan struct{}, 1)
+	spec.Live = supervisor.Probe{Period: -1, Check: func(context.Context, supervisor.Child) error {
+		select {
+		case asked <- struct{}{}:
+		default:
 		}
-	})
+		return nil
+	}}
+	if err := <-start(t, supervisor.Config{}, spec).err; err != nil {
+		t.Error(err)
+	}
+	if len(asked) > 0 {
+		t.Error("it was asked")
+	}
 }
 
 // A grandchild that keeps the output open must not make a dead child look alive.
