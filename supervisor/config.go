@@ -105,6 +105,10 @@ type Spec struct {
 	// Grace is the time between StopSignal and SIGKILL; 10 s when zero, none when
 	// negative.
 	Grace time.Duration
+	// GPU says that the child may have memory on NVIDIA's GPUs, those that
+	// CUDA_VISIBLE_DEVICES in Env names. Where there are some, its next start and the end
+	// of a stop wait until the driver has taken that back, 5 s at most.
+	GPU bool
 	// Keep leaves the child running when this process dies; see guard.Command.
 	Keep bool
 }

@@ -20,8 +20,9 @@ const (
 	Exited     EventType = "exited" // the child ended, by itself or because it did not get ready again; its tree is gone
 	Restarting EventType = "restarting"
 	Stopping   EventType = "stopping"
-	Stopped    EventType = "stopped" // its tree is gone
-	Failed     EventType = "failed"  // there is no going on; Run returns Err
+	Settling   EventType = "settling" // its tree is gone, its memory on a GPU is not free yet; see Spec.GPU
+	Stopped    EventType = "stopped"  // its tree is gone
+	Failed     EventType = "failed"   // there is no going on; Run returns Err
 )
 
 // Event is one thing that happened to a child.
@@ -36,6 +37,7 @@ type Event struct {
 	Stop  *Stop         // Stopped, Exited, Failed: what it took to end it; nil where nothing had to be done
 	Wait  time.Duration // Restarting: how long until then
 	Seen  Vitals        // Progress
+	Left  int64         // Settling: bytes in use beyond those before the child's start
 }
 
 // Vitals is what a starting child shows of itself.

@@ -14,6 +14,7 @@ import (
 type supervision struct {
 	cfg   Config
 	guard *guard.Guard
+	gpus  gpus
 }
 
 // ErrLeft means that the child was left with its guard, as Config.Leave asked.
@@ -94,6 +95,7 @@ func (s *supervision) run(ctx context.Context) error {
 		case errors.Is(out.err, ErrLeft):
 			return out.err
 		case ctx.Err() != nil:
+			s.settle(context.WithoutCancel(ctx), n)
 			s.emit(Event{Type: Stopped, Life: n, PID: out.pid, Stop: out.stop})
 			return nil
 		case out.again && !s.ending():
@@ -146,6 +148,7 @@ func (s *supervision) attempt(ctx context.Context, n int, last error) outcome {
 	if err := s.needGuard(); err != nil {
 		return outcome{err: err}
 	}
+	s.settle(ctx, n)
 	adopted := s.cfg.Adopt
 	s.cfg.Adopt = nil // later lives are our own
 	spec, err := s.cfg.Spec(ctx, Attempt{Life: n, Last: last, Adopted: adopted != nil, Guard: s.guard})
@@ -156,8 +159,10 @@ func (s *supervision) attempt(ctx context.Context, n int, last error) outcome {
 	switch {
 	case err != nil:
 	case adopted != nil:
+		s.gpus = gpus{devices: devices(spec)} // what was in use before is forgotten
 		err = l.adopt(ctx, adopted)
 	default:
+		s.measure(ctx, spec)
 		err = l.begin(ctx)
 	}
 	if err != nil {
