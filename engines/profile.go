@@ -26,6 +26,7 @@ type Profile struct {
 	Loading      string     `yaml:"load"` // "" or "ollama"; see Load
 	Questions    []Question `yaml:"capabilities"`
 	Metrics      string
+	GPU          bool // it uses NVIDIA GPUs where there are some
 	Stop         Stop
 	AddressInUse *regexp.Regexp `yaml:"address_in_use"` // nil: the usual phrases
 	Install      string
@@ -67,6 +68,7 @@ type Question struct {
 // Stop is how an engine is asked to end.
 type Stop struct {
 	Signal Signal
+	Second Signal        // insists towards the end of Grace; zero leaves the choice to the supervisor
 	Grace  time.Duration // until SIGKILL; zero leaves the choice to the supervisor
 }
 

@@ -98,14 +98,15 @@ type Config struct {
 	Log   *slog.Logger // silent when nil
 }
 
-// Limits of a child's life; see supervisor.Spec and supervisor.Probe.
+// Limits of a child's life; see supervisor.Spec and supervisor.Probe. Zero leaves what
+// Program says; what is negative is off.
 type Limits struct {
-	Stall         time.Duration
-	Start         time.Duration
-	Grace         time.Duration
-	ProbePeriod   time.Duration
-	ProbeTimeout  time.Duration
-	ProbeFailures int
+	Stall         time.Duration // negative: a start never fails by a stall
+	Start         time.Duration // negative: nor by taking long
+	Grace         time.Duration // negative: SIGKILL is sent at once
+	ProbePeriod   time.Duration // negative: a ready child is not asked again
+	ProbeTimeout  time.Duration // negative: an answer may take any time
+	ProbeFailures int           // 3 when negative
 	AnyOwner      bool
 }
 

@@ -50,7 +50,8 @@ func (e *Engine) Program(_ context.Context, at Target) (supervisor.Spec, error) 
 	spec := supervisor.Spec{
 		Path: command.Path, Argv: append([]string{argv0}, command.Args...), Env: command.Environ(os.Environ()),
 		Addr: at.Addr(), InUse: p.AddressInUse,
-		StopSignal: syscall.Signal(p.Stop.Signal), Grace: p.Stop.Grace,
+		StopSignal: syscall.Signal(p.Stop.Signal), SecondSignal: syscall.Signal(p.Stop.Second), Grace: p.Stop.Grace,
+		GPU:  p.GPU,
 		Live: probe(at, p.Live),
 	}
 	if p.Ready.Log != nil {

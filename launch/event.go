@@ -22,6 +22,7 @@ const (
 	Exited     EventType = "exited"
 	Restarting EventType = "restarting"
 	Stopping   EventType = "stopping"
+	Settling   EventType = "settling" // all has ended, and its memory on a GPU is waited for
 	Stopped    EventType = "stopped"
 	Failed     EventType = "failed"
 	// Ended is the last event of a control socket, with the launch's exit code and error.
@@ -35,20 +36,22 @@ const (
 
 // Event is one thing that happened, as rbee-launch --json prints it.
 type Event struct {
-	Time       time.Time `json:"time"`
-	Event      EventType `json:"event"`
-	ID         string    `json:"id"`
-	InstanceID string    `json:"instance_id,omitempty"`
-	PID        int       `json:"pid,omitempty"`
-	Port       int       `json:"port,omitempty"`
-	URL        string    `json:"url,omitempty"`
-	With       string    `json:"with,omitempty"`      // registered: "registry" or "queen"
-	ExitCode   *int      `json:"exit_code,omitempty"` // exited, and failed by an exit: as a shell gives it
-	Error      string    `json:"error,omitempty"`
-	LastLines  []string  `json:"last_lines,omitempty"` // failed, and exited before ready: of the child's output
-	WaitMS     int64     `json:"wait_ms,omitempty"`    // restarting: until then
-	Stream     string    `json:"stream,omitempty"`     // output: "stdout" or "stderr"
-	Text       string    `json:"text,omitempty"`       // output
+	Time       time.Time   `json:"time"`
+	Event      EventType   `json:"event"`
+	ID         string      `json:"id"`
+	InstanceID string      `json:"instance_id,omitempty"`
+	PID        int         `json:"pid,omitempty"`
+	Port       int         `json:"port,omitempty"`
+	URL        string      `json:"url,omitempty"`
+	With       string      `json:"with,omitempty"`      // registered: "registry" or "queen"
+	ExitCode   *int        `json:"exit_code,omitempty"` // exited, and failed by an exit: as a shell gives it
+	Error      string      `json:"error,omitempty"`
+	LastLines  []string    `json:"last_lines,omitempty"` // failed, and exited before ready: of the child's output
+	WaitMS     int64       `json:"wait_ms,omitempty"`    // restarting: until then
+	LeftMB     int64       `json:"left_mb,omitempty"`    // settling: what is in use beyond what was before the start
+	Stop       *StopReport `json:"stop,omitempty"`       // stopped, exited, failed: what it took to end it, where that was anything
+	Stream     string      `json:"stream,omitempty"`     // output: "stdout" or "stderr"
+	Text       string      `json:"text,omitempty"`       // output
 
 	Seen       supervisor.Vitals `json:"seen,omitzero"`         // Progress
 	ModelBytes int64             `json:"model_bytes,omitempty"` // Progress: the size of the model's file, where there is one
@@ -59,7 +62,8 @@ type Event struct {
 // fill takes over what the supervisor says.
 func (e *Event) fill(s supervisor.Event) {
 	e.Time, e.Event, e.PID = s.Time, EventType(s.Type), s.PID
-	e.Seen, e.WaitMS = s.Seen, s.Wait.Milliseconds()
+	e.Seen, e.WaitMS, e.LeftMB = s.Seen, s.Wait.Milliseconds(), s.Left>>20
+	e.Stop = stopOf(s.Stop)
 	exit := s.Exit
 	var early *supervisor.ExitError
 	if errors.As(s.Err, &early) {

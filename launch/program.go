@@ -37,6 +37,7 @@ func Command(argv []string, health Health) Program {
 		}
 		env := append(os.Environ(), "PORT="+strconv.Itoa(at.Port), "HOST="+at.Host)
 		spec := supervisor.Spec{Argv: at.fill(argv), Env: env, Addr: at.Addr()}
+		spec.GPU = os.Getenv("CUDA_VISIBLE_DEVICES") != "" // for want of a better sign
 		// A log line can't be repeated later, so the port speaks for life.
 		spec.Live = supervisor.TCP(at.Addr())
 		if health.Log != nil {

@@ -70,6 +70,7 @@ func Run(ctx context.Context, cfg Config) error {
 		Restart: l.cfg.Restart,
 		OnEvent: func(e supervisor.Event) { l.onEvent(ctx, e) },
 		OnLine:  l.onLine,
+		Ending:  ctx.Done(),
 		Hurry:   l.ask.hurry,
 		Guard:   l.cfg.Guard,
 		Again:   l.ask.again,

@@ -116,17 +116,19 @@ func (s *show) rest(e launch.Event) {
 	case launch.Exited:
 		s.sayReadyFirst()
 		if e.Error != "" {
-			s.note("%s", e.Error) // it begins with the id
+			s.note("%s%s", e.Error, trouble(e)) // it begins with the id
 		} else {
-			s.note("%s: ended with exit code %d", e.ID, *e.ExitCode)
+			s.note("%s: ended with exit code %d%s", e.ID, *e.ExitCode, trouble(e))
 		}
 	case launch.Restarting:
 		s.note("%s: starts again in %s", e.ID, time.Duration(e.WaitMS)*time.Millisecond)
 	case launch.Stopping:
 		s.sayReadyFirst()
 		s.note("%s: stopping (Ctrl-C again: at once)", e.ID)
+	case launch.Settling:
+		s.note("%s: waiting for %d MB of GPU memory to be free again", e.ID, e.LeftMB)
 	case launch.Stopped:
-		s.note("%s: stopped", e.ID)
+		s.note("%s: stopped%s", e.ID, trouble(e))
 	case launch.Failed:
 		s.stopTimer()
 		s.status.clear()
@@ -140,6 +142,14 @@ func (s *show) attached(e launch.Event) {
 		return
 	}
 	s.event(e)
+}
+
+// trouble goes on with what an end took, where that is worth a word.
+func trouble(e launch.Event) string {
+	if text := e.Trouble(); text != "" {
+		return "; " + plain(text)
+	}
+	return ""
 }
 
 // note prints a line about the launch, for people.
