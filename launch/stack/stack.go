@@ -88,6 +88,9 @@ type running struct {
 	events sync.Mutex // OnEvent is called for one part at a time
 }
 
+// daemons are the parts that come before the worker: the registry and the queen.
+const daemons = 2
+
 // part is one launch of the stack.
 type part struct {
 	name  string
@@ -211,14 +214,23 @@ func (s *running) tell(e launch.Event) {
 	}
 }
 
-// down ends the parts, the last first: a worker can still unregister with a queen
-// and a registry that live.
+// down ends the worker first, which can then still unregister with a queen and a
+// registry that live. Those two end side by side: nobody asks the one for the other any
+// more.
 func (s *running) down() {
-	for i := len(s.parts) - 1; i >= 0; i-- {
-		s.parts[i].stop()
-		<-s.parts[i].done
-	}
+	first := min(len(s.parts), daemons)
+	s.end(s.parts[first:])
+	s.end(s.parts[:first])
 	for _, c := range s.clients {
 		c.Close()
+	}
+}
+
+func (s *running) end(parts []*part) {
+	for _, p := range parts {
+		p.stop()
+	}
+	for _, p := range parts {
+		<-p.done
 	}
 }
