@@ -31,10 +31,11 @@ type Config struct {
 	Model         string // the one model served; DefaultModel when empty
 	ContextLength int    // in tokens, prompt and answer together; DefaultContextLength when zero
 
-	LoadTime        time.Duration // how long it "loads": /health and the model's endpoints answer 503
-	TokensPerSecond float64       // the pace of each answer; 0: no waiting
-	Memory          int64         // bytes really allocated and touched from loading to the end
-	Drain           time.Duration // how long running answers may take at the end; DefaultDrain when zero
+	LoadTime        time.Duration   // how long it "loads": /health and the model's endpoints answer 503
+	TokensPerSecond float64         // the pace of each answer; 0: no waiting
+	Memory          int64           // bytes really allocated and touched from loading to the end
+	Drain           time.Duration   // how long running answers may take at the end; DefaultDrain when zero
+	Hurry           <-chan struct{} // when closed, no time at all; may be nil
 	Faults          Faults
 
 	RegistryURL       string        // "" registers with none
@@ -57,6 +58,7 @@ type Faults struct {
 	FailOn         int           // this request, and no other, is answered with 500
 	CrashOn        int           // this request makes Run return ErrCrashed, its connection is aborted
 	CrashAfter     time.Duration // Run returns ErrCrashed so long after its start
+	WaitForClients bool          // a stop waits until no client is connected, or Hurry; llama-server does this
 }
 
 func (c Config) withDefaults() Config {

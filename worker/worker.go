@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -69,7 +70,8 @@ func (w *Worker) Handler() http.Handler {
 
 // Run answers on ln from the first moment on, "loads" the model, then registers
 // where Config says, until ctx ends. Then it unregisters, lets running answers
-// finish within Config.Drain, cuts the rest with an error event, and returns nil.
+// finish within Config.Drain, cuts the rest with an error event, and returns nil;
+// Config.Hurry cuts them at once.
 // It closes ln. A crash that Faults asked for returns ErrCrashed without any of
 // these courtesies.
 func (w *Worker) Run(ctx context.Context, ln net.Listener) error {
@@ -80,6 +82,7 @@ func (w *Worker) Run(ctx context.Context, ln net.Listener) error {
 		return errors.Join(err, ln.Close())
 	}
 	defer hangUp()
+	clients := countClients(ln)
 	background := context.WithoutCancel(ctx) // the end comes in steps, see below
 	cut, cutOff := context.WithCancelCause(background)
 	defer cutOff(nil)
@@ -90,7 +93,7 @@ func (w *Worker) Run(ctx context.Context, ln net.Listener) error {
 		access := w.cfg.Access
 		access.Hosts = append([]string{w.cfg.Advertise}, access.Hosts...) // the name we gave out ourselves
 		h := cutWith(cut, access.Wrap(w.Handler()))
-		served <- httpd.Serve(serving, ln, h, httpd.ServeOptions{Log: w.log, Drain: w.cfg.Drain + time.Second})
+		served <- httpd.Serve(serving, clients, h, httpd.ServeOptions{Log: w.log, Drain: w.cfg.Drain + time.Second})
 	}()
 
 	life, end := context.WithCancel(ctx)
@@ -107,11 +110,31 @@ func (w *Worker) Run(ctx context.Context, ln net.Listener) error {
 	if crash {
 		cutOff(err)
 	} else {
-		last := time.AfterFunc(w.cfg.Drain, func() { cutOff(errStopping) })
-		defer last.Stop()
+		if w.cfg.Faults.WaitForClients {
+			w.log.Info("waiting for clients to disconnect, as asked for")
+			clients.wait(w.cfg.Hurry)
+		}
+		drained := make(chan struct{})
+		var cutting sync.WaitGroup
+		cutting.Go(func() { w.cutLaggards(cutOff, drained) })
+		defer cutting.Wait()
+		defer close(drained)
 	}
 	stopServing()
 	return errors.Join(err, <-served)
+}
+
+// cutLaggards ends the answers that outlast the drain, or the patience of who stops us.
+func (w *Worker) cutLaggards(cutOff context.CancelCauseFunc, drained <-chan struct{}) {
+	drain := time.NewTimer(w.cfg.Drain)
+	defer drain.Stop()
+	select {
+	case <-drain.C:
+	case <-w.cfg.Hurry:
+	case <-drained:
+		return
+	}
+	cutOff(errStopping)
 }
 
 // until waits for the first reason to end. What the server returned is put back

@@ -37,6 +37,7 @@ type Worker struct {
 	FailOn         int           `help:"Answer the N-th request with 500." group:"Faults:" placeholder:"N"`
 	CrashOn        int           `help:"Crash at the N-th request." group:"Faults:" placeholder:"N"`
 	CrashAfter     time.Duration `help:"Crash after so long." group:"Faults:"`
+	WaitForClients bool          `help:"Do not stop while a client is connected; a second signal ends that." group:"Faults:"`
 	IgnoreSIGTERM  bool          `name:"ignore-sigterm" help:"Take no notice of SIGTERM." group:"Faults:"`
 }
 
@@ -62,7 +63,9 @@ func (w *Worker) Run(call *cli.Call) error {
 		Faults: worker.Faults{
 			NeverReady: w.NeverReady, UnhealthyAfter: w.UnhealthyAfter,
 			FailOn: w.FailOn, CrashOn: w.CrashOn, CrashAfter: w.CrashAfter,
+			WaitForClients: w.WaitForClients,
 		},
+		Hurry:       call.Hurry,
 		RegistryURL: w.RegistryURL.RegistryURL, FindQueen: w.QueenURL == nil,
 		HeartbeatInterval: w.HeartbeatInterval, Advertise: w.Advertise, Token: access.Token,
 		Access: access, Log: log,
