@@ -63,7 +63,7 @@ type Event struct {
 func (e *Event) fill(s supervisor.Event) {
 	e.Time, e.Event, e.PID = s.Time, EventType(s.Type), s.PID
 	e.Seen, e.WaitMS, e.LeftMB = s.Seen, s.Wait.Milliseconds(), s.Left>>20
-	e.Stop = stopOf(s.Stop)
+	e.Stop = StopReportOf(s.Stop)
 	exit := s.Exit
 	var early *supervisor.ExitError
 	if errors.As(s.Err, &early) {

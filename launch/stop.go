@@ -25,7 +25,8 @@ type Laggard struct {
 
 func (l Laggard) String() string { return fmt.Sprintf("pid %d %s", l.PID, l.Name) }
 
-func stopOf(s *supervisor.Stop) *StopReport {
+// StopReportOf is the supervisor's account of a stop as events tell it; nil for nil.
+func StopReportOf(s *supervisor.Stop) *StopReport {
 	if s == nil {
 		return nil
 	}

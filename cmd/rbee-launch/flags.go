@@ -50,21 +50,34 @@ type knownFlags struct {
 
 // lifeFlags say how it is kept.
 type lifeFlags struct {
-	Restart       string        `help:"When to start it again: ${enum}." enum:"never,on-failure,always" default:"on-failure" group:"life"`
-	Grace         time.Duration `help:"Between the stop signal and SIGKILL (default: the engine's, else 10s)." group:"life"`
-	StallTimeout  time.Duration `help:"Give a start up that shows no sign of life for so long." default:"2m" group:"life"`
-	StartTimeout  time.Duration `help:"Give a start up that takes longer, whatever it shows; 0 never does." default:"1h" group:"life"`
-	ProbeInterval time.Duration `help:"Between health checks of a ready child (default: the engine's, else 5s)." group:"life"`
-	ProbeTimeout  time.Duration `help:"How long a health check may take (default: the engine's, else 2s)." group:"life"`
-	ProbeFailures int           `help:"So many failed health checks in a row make it unhealthy (default: the engine's, else 3)." placeholder:"N" group:"life"`
-	AnyOwner      bool          `help:"Take an answer from its port even if the listener is not its own (a container engine's)." group:"life"`
+	Restart       string         `help:"When to start it again: ${enum}." enum:"never,on-failure,always" default:"on-failure" group:"life"`
+	Grace         *time.Duration `help:"Between the stop signal and SIGKILL; 0 kills at once (default: the engine's, else 10s)." group:"life"`
+	StallTimeout  time.Duration  `help:"Give a start up that shows no sign of life for so long; 0 never does." default:"2m" group:"life"`
+	StartTimeout  time.Duration  `help:"Give a start up that takes longer, whatever it shows; 0 never does." default:"1h" group:"life"`
+	ProbeInterval *time.Duration `help:"Between health checks of a ready child; 0 makes none (default: the engine's, else 5s)." group:"life"`
+	ProbeTimeout  *time.Duration `help:"How long a health check may take; 0 is any time (default: the engine's, else 2s)." group:"life"`
+	ProbeFailures *int           `help:"So many failed health checks in a row make it unhealthy (default: the engine's, else 3)." placeholder:"N" group:"life"`
+	AnyOwner      bool           `help:"Take an answer from its port even if the listener is not its own (a container engine's)." group:"life"`
 }
 
 func (f lifeFlags) check() error {
-	if f.ProbeFailures < 0 {
-		return fmt.Errorf("--probe-failures: %d is no count", f.ProbeFailures)
+	if f.ProbeFailures != nil && *f.ProbeFailures < 1 {
+		return fmt.Errorf("--probe-failures: it takes 1 at least, not %d; --probe-interval 0 makes no health checks", *f.ProbeFailures)
 	}
 	return nil
+}
+
+// given is a flag's duration as Limits take it: there, 0 is a flag that was not given,
+// and off is below zero.
+func given(flag *time.Duration) time.Duration {
+	switch {
+	case flag == nil:
+		return 0
+	case *flag == 0:
+		return -1
+	default:
+		return *flag
+	}
 }
 
 // outputFlags say what is shown.
@@ -91,8 +104,11 @@ func (f lifeFlags) config(call *cli.Call, cfg launch.Config) (launch.Config, err
 	cfg.RuntimeDir, cfg.LogDir = runtimeDir, logs
 	cfg.Restart = supervisor.Restart{When: supervisor.When(f.Restart)}
 	cfg.Limits = launch.Limits{
-		Stall: f.StallTimeout, Start: f.StartTimeout, Grace: f.Grace, AnyOwner: f.AnyOwner,
-		ProbePeriod: f.ProbeInterval, ProbeTimeout: f.ProbeTimeout, ProbeFailures: f.ProbeFailures,
+		Stall: given(&f.StallTimeout), Start: given(&f.StartTimeout), Grace: given(f.Grace), AnyOwner: f.AnyOwner,
+		ProbePeriod: given(f.ProbeInterval), ProbeTimeout: given(f.ProbeTimeout),
+	}
+	if f.ProbeFailures != nil {
+		cfg.Limits.ProbeFailures = *f.ProbeFailures
 	}
 	cfg.Hurry = call.Hurry
 	return cfg, nil

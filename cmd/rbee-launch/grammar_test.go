@@ -4,8 +4,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/rbee-launch/rbee-launch/internal/cli"
+	"github.com/rbee-launch/rbee-launch/launch"
 )
 
 func parser(t *testing.T) *kong.Kong {
@@ -54,9 +58,9 @@ func TestVariablesAndFlags(t *testing.T) {
 		{"flags win", []string{"worker", "--model", "m", "--grace=1s", "--registry-url", ""}, "m", "1s", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			cli := &grammar{}
+			parsed := &grammar{}
 			a := app()
-			a.Grammar = cli
+			a.Grammar = parsed
 			k, err := a.Parser()
 			if err != nil {
 				t.Fatal(err)
@@ -64,7 +68,7 @@ func TestVariablesAndFlags(t *testing.T) {
 			if _, err := k.Parse(test.args); err != nil {
 				t.Fatal(err)
 			}
-			w := cli.Worker
+			w := parsed.Worker
 			if w.Model != test.model || w.Grace.String() != test.grace || w.RegistryURL != test.registryURL {
 				t.Errorf("model %q, grace %s, registry %q", w.Model, w.Grace, w.RegistryURL)
 			}
@@ -81,6 +85,36 @@ func someIDs(kind string) []string {
 		return nil
 	}
 	return []string{kind + "-2", kind + "-1"}
+}
+
+// 0 is a choice of its own and not the default.
+func TestZeroIsNotUnset(t *testing.T) {
+	t.Setenv("RBEE_RUNTIME_DIR", t.TempDir())
+	t.Setenv("RBEE_STATE_DIR", t.TempDir())
+	off := launch.Limits{Stall: -1, Start: -1, Grace: -1, ProbePeriod: -1, ProbeTimeout: -1}
+	for _, test := range []struct {
+		args string
+		want launch.Limits
+	}{
+		{"worker", launch.Limits{Stall: 2 * time.Minute, Start: time.Hour}},
+		{"worker --stall-timeout 0 --start-timeout 0 --grace 0 --probe-interval 0 --probe-timeout 0", off},
+		{"worker --grace 3s --probe-failures 2", launch.Limits{Stall: 2 * time.Minute, Start: time.Hour, Grace: 3 * time.Second, ProbeFailures: 2}},
+	} {
+		parsed := &grammar{}
+		a := app()
+		a.Grammar = parsed
+		k, err := a.Parser()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := k.Parse(strings.Fields(test.args)); err != nil {
+			t.Fatal(err)
+		}
+		cfg, err := parsed.Worker.lifeFlags.config(&cli.Call{}, launch.Config{})
+		if err != nil || cfg.Limits != test.want {
+			t.Errorf("%s: %+v, %v, want %+v", test.args, cfg.Limits, err, test.want)
+		}
+	}
 }
 
 func TestCandidates(t *testing.T) {

@@ -7,10 +7,11 @@ import (
 	"os"
 	"os/exec"
 	"syscall"
-	"time"
 
 	"github.com/rbee-launch/rbee-launch/internal/cli"
+	"github.com/rbee-launch/rbee-launch/launch"
 	"github.com/rbee-launch/rbee-launch/launch/stack"
+	"github.com/rbee-launch/rbee-launch/supervisor"
 	"github.com/rbee-launch/rbee-launch/supervisor/guard"
 )
 
@@ -35,7 +36,7 @@ func (c *runCmd) Run(call *cli.Call) error {
 	}
 	defer show.close()
 	err = stack.Run(call.Context, cfg, func(ctx context.Context, up stack.Up) error {
-		return c.command(ctx, call, path, up)
+		return c.command(ctx, call, show, path, up)
 	})
 	if call.Context.Err() != nil && errors.Is(err, context.Canceled) {
 		return cli.WithCode(cli.CodeLaunchFailed, errors.New("stopped before the stack was up: the command did not run"))
@@ -44,7 +45,7 @@ func (c *runCmd) Run(call *cli.Call) error {
 }
 
 // command runs below the stack's guard, so that it ends with us however we end.
-func (c *runCmd) command(ctx context.Context, call *cli.Call, path string, up stack.Up) error {
+func (c *runCmd) command(ctx context.Context, call *cli.Call, show *stackShow, path string, up stack.Up) error {
 	child, err := up.Guard.Spawn(context.WithoutCancel(ctx), guard.Command{
 		Path: path, Args: c.Command, Env: commandEnv(up),
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
@@ -55,19 +56,15 @@ func (c *runCmd) command(ctx context.Context, call *cli.Call, path string, up st
 	select {
 	case <-child.Exited():
 	case <-ctx.Done():
-		_ = child.Signal(syscall.SIGTERM) // a dead guard shows as Exited
-		grace := c.Grace
-		if grace <= 0 {
-			grace = 10 * time.Second
-		}
-		select {
-		case <-child.Exited():
-		case <-call.Hurry:
-		case <-time.After(grace):
-		}
 	}
-	_ = child.Kill() // and what it left in the background
-	<-child.Gone()
+	// What it left in the background goes, too.
+	took, err := c.end(call).Down(child, c.Command[0])
+	if err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		show.commandEnded(launch.Event{ID: c.Command[0], PID: child.PID(), Stop: launch.StopReportOf(took)})
+	}
 	if cause := context.Cause(ctx); ctx.Err() != nil && !errors.Is(cause, context.Canceled) {
 		return cause
 	}
@@ -75,6 +72,19 @@ func (c *runCmd) command(ctx context.Context, call *cli.Call, path string, up st
 		return cli.WithCode(code, nil)
 	}
 	return nil
+}
+
+// end passes on to the command the signal that we got: it may make something else of
+// Ctrl-C than of SIGTERM.
+func (c *runCmd) end(call *cli.Call) supervisor.Ladder {
+	way := supervisor.Ladder{Grace: given(c.Grace), Leader: true, Hurry: call.Hurry}
+	if sig, ok := call.Signal().(syscall.Signal); ok {
+		way.Signal = sig
+	}
+	if way.Signal == syscall.SIGINT {
+		way.Second = syscall.SIGTERM // shells have what runs in the background ignore SIGINT
+	}
+	return way
 }
 
 // commandEnv tells the command where everything is.

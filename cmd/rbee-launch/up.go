@@ -222,5 +222,14 @@ func (s *stackShow) event(e launch.Event) {
 	}
 }
 
+// commandEnded tells what it took to end the command that the stack was for.
+func (s *stackShow) commandEnded(e launch.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if text := trouble(e); text != "" {
+		s.note("%s: stopped%s", e.ID, text)
+	}
+}
+
 // line shows nothing: three children talk at once, and each has its log.
 func (s *stackShow) line(string, supervisor.Line) {}

@@ -38,7 +38,10 @@ type Call struct {
 	// Context ends at the first SIGINT, SIGTERM or SIGHUP.
 	Context context.Context
 	// Hurry is closed at the second.
-	Hurry  <-chan struct{}
+	Hurry <-chan struct{}
+	// Signal is the first of these, once Context has ended; nil where it was none that
+	// ended it.
+	Signal func() os.Signal
 	Stdout io.Writer
 	Stderr io.Writer
 	// Parsed is kong's view of the command line.
@@ -72,7 +75,7 @@ func Main(app App, args []string) int {
 	}
 	sig := catchSignals()
 	defer sig.stop()
-	call := &Call{Context: sig.ctx, Hurry: sig.hurry, Stdout: os.Stdout, Stderr: os.Stderr, Parsed: parsed}
+	call := &Call{Context: sig.ctx, Hurry: sig.hurry, Signal: sig.signal, Stdout: os.Stdout, Stderr: os.Stderr, Parsed: parsed}
 	err = parsed.Run(call)
 	if err != nil && app.Explain != nil {
 		err = app.Explain(err)
@@ -83,7 +86,11 @@ func Main(app App, args []string) int {
 // checkDurations refuses what no flag of ours can mean.
 func checkDurations(parsed *kong.Context) error {
 	for _, f := range parsed.Flags() {
-		if d, ok := f.Target.Interface().(time.Duration); ok && d < 0 {
+		d, ok := f.Target.Interface().(time.Duration)
+		if p, optional := f.Target.Interface().(*time.Duration); optional && p != nil {
+			d, ok = *p, true
+		}
+		if ok && d < 0 {
 			return fmt.Errorf("--%s: %s is below zero", f.Name, d)
 		}
 	}

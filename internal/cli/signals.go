@@ -80,8 +80,11 @@ func (s *signals) stop() {
 	s.cancel()
 }
 
-func (s *signals) interrupted() bool {
+// signal is the first one, or nil.
+func (s *signals) signal() os.Signal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.first == syscall.SIGINT
+	return s.first
 }
+
+func (s *signals) interrupted() bool { return s.signal() == syscall.SIGINT }
