@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,6 +36,7 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"capture":   withStory((*story).capture),
 	"scrub":     withStory((*story).scrub),
 	"gone":      withStory((*story).gone),
+	"connect":   withStory((*story).connect),
 }
 
 func withStory(do func(*story, *testscript.TestScript, bool, []string)) func(*testscript.TestScript, bool, []string) {
@@ -244,6 +247,7 @@ var scrubbed = []struct {
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)`), "TIME"},
 	{regexp.MustCompile(`\b[0-9A-HJKMNP-TV-Z]{26}\b`), "ULID"},
 	{regexp.MustCompile(`(pid"?:? ?)[1-9]\d*`), "${1}PID"},
+	{regexp.MustCompile(`("took_ms":)\d+`), "${1}MS"},
 }
 
 // scrub takes what differs between two runs out of what was printed last, so that it
@@ -273,4 +277,19 @@ func (s *story) gone(ts *testscript.TestScript, _ bool, pids []string) {
 			time.Sleep(20 * time.Millisecond)
 		}
 	}
+}
+
+// connect is a client that has asked for a page and stays connected to the end of the
+// story: connect URL.
+func (s *story) connect(ts *testscript.TestScript, _ bool, args []string) {
+	target, err := url.Parse(args[0])
+	ts.Check(err)
+	conn, err := net.Dial("tcp", target.Host)
+	ts.Check(err)
+	s.conns = append(s.conns, conn)
+	ts.Check(conn.SetDeadline(time.Now().Add(longest)))
+	_, err = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", target.RequestURI(), target.Host)
+	ts.Check(err)
+	_, err = conn.Read(make([]byte, 1))
+	ts.Check(err)
 }

@@ -29,6 +29,7 @@ type story struct {
 	blocks  []*ports.Lease
 	free    []int // ports of the last block
 	started map[string]*process
+	conns   []net.Conn
 }
 
 func newStory(env *testscript.Env) *story {
@@ -48,6 +49,9 @@ type process struct {
 
 // end holds the story to leaving no process, and gives its ports back.
 func (s *story) end() {
+	for _, conn := range s.conns {
+		_ = conn.Close()
+	}
 	var left []string
 	for name, p := range s.started {
 		left = append(left, name)
