@@ -122,28 +122,25 @@ func (e *estate) end(ctx context.Context) error {
 	return errors.Join(err, e.record.close())
 }
 
-// StopOrphan stops a child that was kept: its stop signal, the grace period, SIGKILL to
-// what is left. It is not unregistered: the registrars notice its silence.
+// StopOrphan stops a child that was kept, as its launch would have: see
+// supervisor.Ladder. The end of ctx is a hurry. It is not unregistered: the registrars notice its silence.
 func StopOrphan(ctx context.Context, runtimeDir, id string, o StopOptions) error {
 	e, err := takeOver(ctx, runtimeDir, id)
 	if err != nil {
 		return err
 	}
-	grace := max(0, time.Duration(e.state.GraceMS)*time.Millisecond)
+	way := supervisor.Ladder{
+		Signal: syscall.Signal(e.state.StopSignal), Second: syscall.Signal(e.state.SecondSignal),
+		Grace: time.Duration(e.state.GraceMS) * time.Millisecond, Hurry: ctx.Done(),
+	}
 	if o.Grace != nil {
-		grace = *o.Grace
+		way.Grace = *o.Grace
 	}
-	_ = e.child.Signal(syscall.Signal(e.state.StopSignal)) // a dead guard shows as Gone
-	limit := time.NewTimer(grace)
-	defer limit.Stop()
-	select {
-	case <-e.child.Gone():
-	case <-limit.C:
-	case <-ctx.Done():
+	if way.Grace == 0 {
+		way.Grace = -1 // none, and not the default
 	}
-	_ = e.child.Kill()
-	<-e.child.Gone()
-	return e.end(ctx)
+	_, err = way.Down(e.child, id)
+	return errors.Join(err, e.end(ctx))
 }
 
 // Orphan is what one needs to know of an orphan to adopt it.

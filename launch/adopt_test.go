@@ -10,10 +10,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rbee-launch/rbee-launch/launch"
 	"github.com/rbee-launch/rbee-launch/registry"
@@ -153,6 +155,30 @@ func TestStopOrphan(t *testing.T) {
 		t.Error("the child lives on")
 	}
 	mustBeEmpty(t, filepath.Join(dir, "launches"))
+}
+
+// TestStopWithin: a stop that is asked to take less than the launch gives insists in
+// time.
+func TestStopWithin(t *testing.T) {
+	t.Parallel()
+	cfg := config()
+	cfg.ID, cfg.RuntimeDir, cfg.Limits.Grace = "patient", t.TempDir(), time.Hour
+	cfg.Program = launch.Command([]string{"sh", "-c", `trap "" TERM; trap "exit 0" INT; echo up; while :; do sleep 0.01; done`}, launch.Health{Log: regexp.MustCompile("up")})
+	cfg.Limits.AnyOwner = true // it listens nowhere
+	r := start(t, cfg)
+	r.await(launch.Ready)
+	remote, err := launch.Open(cfg.RuntimeDir, "patient")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer remote.Close()
+	grace := 2 * time.Second
+	if err := remote.Stop(t.Context(), launch.StopOptions{Grace: &grace}); err != nil {
+		t.Fatal(err)
+	}
+	if e := r.await(launch.Stopped); e.Stop == nil || !slices.Equal(e.Stop.Signals, []string{"SIGTERM", "SIGINT"}) {
+		t.Errorf("it took %+v", e.Stop)
+	}
 }
 
 // TestOrphanEnds: a kept child that ends by itself leaves nothing.

@@ -207,8 +207,9 @@ type asked struct {
 	hurry    chan struct{} // closed when at once
 
 	mu    sync.Mutex
-	grace *time.Timer
-	path  string // of the program that leave is for
+	grace *time.Timer // closes hurry
+	until time.Time   // when it does
+	path  string      // of the program that leave is for
 }
 
 func newAsked() *asked {
@@ -227,8 +228,19 @@ func (a *asked) stop(o StopOptions) {
 	case *o.Grace <= 0:
 		closeOnce(a.hurry)
 	case a.grace == nil:
-		a.grace = time.AfterFunc(*o.Grace, a.hurryUp)
+		a.grace, a.until = time.AfterFunc(*o.Grace, a.hurryUp), time.Now().Add(*o.Grace)
 	}
+}
+
+// within is a grace period that ends when whoever asked for the stop wants it to, so that
+// the child is sent a second signal before then.
+func (a *asked) within(own time.Duration) time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.grace == nil {
+		return own
+	}
+	return min(own, max(1, time.Until(a.until)))
 }
 
 func (a *asked) hurryUp() {

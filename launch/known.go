@@ -113,7 +113,8 @@ func (l *launching) writeDown(a supervisor.Attempt, spec supervisor.Spec) error 
 	s.SupervisorPID, s.Detached = s.Launcher.PID, l.cfg.Detached
 	s.Life, s.Log = a.Life, spec.LogFile.Path
 	spec = spec.WithDefaults()
-	s.StopSignal, s.GraceMS = int(spec.StopSignal), spec.Grace.Milliseconds()
+	s.StopSignal, s.SecondSignal = int(spec.StopSignal), int(spec.SecondSignal)
+	s.GraceMS = spec.Grace.Milliseconds()
 	s.InstanceID, s.Port, s.URL = l.target.InstanceID, l.target.Port, l.target.URL()
 	if !a.Adopted {
 		s.Status, s.WasReady = cmp.Or(s.Status, Starting), false

@@ -71,6 +71,7 @@ func Run(ctx context.Context, cfg Config) error {
 		OnEvent: func(e supervisor.Event) { l.onEvent(ctx, e) },
 		OnLine:  l.onLine,
 		Ending:  ctx.Done(),
+		Grace:   l.ask.within,
 		Hurry:   l.ask.hurry,
 		Guard:   l.cfg.Guard,
 		Again:   l.ask.again,

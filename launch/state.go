@@ -78,20 +78,21 @@ func (s *state) follow(e Event) {
 // its child again. It is written before the child runs, and at each change.
 type state struct {
 	Launch
-	Boot       string          `json:"boot_id"`
-	Launcher   guard.Process   `json:"launcher"`
-	Guard      guard.Process   `json:"guard"`
-	Cgroup     string          `json:"cgroup,omitempty"` // that of the guard's children
-	Child      guard.Process   `json:"child"`            // zero while none runs
-	Host       string          `json:"host"`
-	LeaseDir   string          `json:"lease_dir,omitempty"`
-	OnOrphan   OnOrphan        `json:"on_orphan"`
-	Life       int             `json:"life"`
-	WasReady   bool            `json:"was_ready"` // the present life
-	StopSignal int             `json:"stop_signal"`
-	GraceMS    int64           `json:"grace_ms"`
-	Log        string          `json:"log,omitempty"`
-	Resume     json.RawMessage `json:"resume,omitempty"` // Config.Resume
+	Boot         string          `json:"boot_id"`
+	Launcher     guard.Process   `json:"launcher"`
+	Guard        guard.Process   `json:"guard"`
+	Cgroup       string          `json:"cgroup,omitempty"` // that of the guard's children
+	Child        guard.Process   `json:"child"`            // zero while none runs
+	Host         string          `json:"host"`
+	LeaseDir     string          `json:"lease_dir,omitempty"`
+	OnOrphan     OnOrphan        `json:"on_orphan"`
+	Life         int             `json:"life"`
+	WasReady     bool            `json:"was_ready"` // the present life
+	StopSignal   int             `json:"stop_signal"`
+	SecondSignal int             `json:"second_signal"`
+	GraceMS      int64           `json:"grace_ms"`
+	Log          string          `json:"log,omitempty"`
+	Resume       json.RawMessage `json:"resume,omitempty"` // Config.Resume
 }
 
 func readState(base string) (state, error) {

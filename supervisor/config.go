@@ -35,6 +35,8 @@ type Config struct {
 	// Ending, when closed, says that ctx is about to end: a child that ends meanwhile is
 	// not started again, and counts as stopped.
 	Ending <-chan struct{}
+	// Grace, asked when a stop begins for which a Spec gives so long, may shorten that.
+	Grace func(own time.Duration) time.Duration
 	// Hurry, when closed, ends the grace period of a stop at once.
 	Hurry <-chan struct{}
 	// Guard is shared with other children when set; it stays the caller's to close.

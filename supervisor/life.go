@@ -218,6 +218,9 @@ func (l *life) end() (*Stop, error) {
 	way := Ladder{
 		Signal: l.spec.StopSignal, Second: l.spec.SecondSignal, Grace: l.spec.Grace, Hurry: l.s.cfg.Hurry,
 	}
+	if l.s.cfg.Grace != nil {
+		way.Grace = l.s.cfg.Grace(way.Grace)
+	}
 	return way.Down(l.child, l.spec.Name)
 }
 
