@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -49,7 +50,12 @@ func holder(ctx context.Context, addr string) string {
 type ServeOptions struct {
 	Log   *slog.Logger
 	Drain time.Duration // how long running requests may take at the end; 5 s when zero
+	// Hurry, when closed, leaves them a quarter of a second; may be nil.
+	Hurry <-chan struct{}
 }
+
+// lastWords is the time to tell a client in a hurry that it is cut.
+const lastWords = 250 * time.Millisecond
 
 // Serve answers on ln until ctx ends, then lets running requests finish within
 // the drain time and cuts the rest. It closes ln. A stop by ctx is no error.
@@ -80,6 +86,8 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, opt ServeOption
 	}
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
+	stop := shorten(end, cancel, opt.Hurry)
+	defer stop()
 	if err := srv.Shutdown(end); err != nil {
 		_ = srv.Close() // the laggards had their time
 	}
@@ -87,4 +95,23 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, opt ServeOption
 		return err
 	}
 	return nil
+}
+
+// shorten ends a drain soon after a hurry has come. The caller calls stop.
+func shorten(end context.Context, cancel context.CancelFunc, hurry <-chan struct{}) (stop func()) {
+	var waiting sync.WaitGroup
+	waiting.Go(func() {
+		select {
+		case <-hurry:
+			last := time.NewTimer(lastWords)
+			defer last.Stop()
+			select {
+			case <-last.C:
+				cancel()
+			case <-end.Done():
+			}
+		case <-end.Done():
+		}
+	})
+	return func() { cancel(); waiting.Wait() }
 }

@@ -38,6 +38,7 @@ type served struct {
 	asked  chan struct{}
 	answer chan struct{}
 	stop   context.CancelFunc
+	hurry  chan struct{}
 	ended  chan error
 }
 
@@ -48,7 +49,7 @@ func serve(t *testing.T, drain time.Duration) served {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
-	s := served{ln: ln, asked: make(chan struct{}), answer: make(chan struct{}), stop: stop, ended: make(chan error, 1)}
+	s := served{ln: ln, asked: make(chan struct{}), answer: make(chan struct{}), stop: stop, hurry: make(chan struct{}), ended: make(chan error, 1)}
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		close(s.asked)
 		select {
@@ -57,7 +58,7 @@ func serve(t *testing.T, drain time.Duration) served {
 		case <-r.Context().Done():
 		}
 	})
-	go func() { s.ended <- httpd.Serve(ctx, ln, h, httpd.ServeOptions{Drain: drain}) }()
+	go func() { s.ended <- httpd.Serve(ctx, ln, h, httpd.ServeOptions{Drain: drain, Hurry: s.hurry}) }()
 	return s
 }
 
@@ -110,6 +111,31 @@ func TestServeCutsLaggards(t *testing.T) {
 	}()
 	<-s.asked
 	s.stop()
+	if err := <-answered; err == nil {
+		t.Error("a request that was cut looks whole")
+	}
+	if err := <-s.ended; err != nil {
+		t.Errorf("a stop is no error: %v", err)
+	}
+}
+
+// A hurry cuts what the drain would have waited for: a request, and a client that has
+// not sent any.
+func TestServeHurries(t *testing.T) {
+	s := serve(t, time.Hour)
+	conn, err := net.Dial("tcp", s.ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	answered := make(chan error, 1)
+	go func() {
+		_, err := s.get()
+		answered <- err
+	}()
+	<-s.asked
+	s.stop()
+	close(s.hurry)
 	if err := <-answered; err == nil {
 		t.Error("a request that was cut looks whole")
 	}
