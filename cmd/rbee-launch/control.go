@@ -111,9 +111,14 @@ func (c *stopCmd) Run(call *cli.Call) error {
 			case <-over:
 			}
 		}()
-		err := launch.Stop(ctx, dir, id, launch.StopOptions{Grace: c.Grace}, nil)
+		took := ""
+		err := launch.Stop(ctx, dir, id, launch.StopOptions{Grace: c.Grace}, func(e launch.Event) {
+			if e.Event == launch.Stopped {
+				took = trouble(e)
+			}
+		})
 		if err == nil {
-			fmt.Fprintf(call.Stdout, "%s: stopped\n", id)
+			fmt.Fprintf(call.Stdout, "%s: stopped%s\n", id, took)
 		}
 		return err
 	})
