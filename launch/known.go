@@ -108,7 +108,7 @@ func (l *launching) writeDown(a supervisor.Attempt, spec supervisor.Spec) error 
 	defer l.mu.Unlock()
 	l.guard, l.spawning = a.Guard, spec
 	s := &l.shown
-	s.Boot, s.Launcher, s.Guard = bootID(), guard.Self(), a.Guard.Process()
+	s.Boot, s.Launcher, s.Guard = guard.Boot(), guard.Self(), a.Guard.Process()
 	s.Cgroup = a.Guard.Traces().Cgroup
 	s.SupervisorPID, s.Detached = s.Launcher.PID, l.cfg.Detached
 	s.Life, s.Log = a.Life, spec.LogFile.Path

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/rbee-launch/rbee-launch/internal/lockfile"
+	"github.com/rbee-launch/rbee-launch/supervisor/guard"
 )
 
 func isLocked(err error) bool { return errors.Is(err, lockfile.ErrLocked) }
@@ -44,7 +45,7 @@ func List(runtimeDir string) ([]Launch, error) {
 // shown is a launch as it is now; false for a dead one.
 func (s state) shown(base string) (Launch, bool) {
 	l := s.Launch
-	if s.Boot == bootID() && s.Launcher.Alive() { // the usual case, which needs no look at the lock
+	if s.Boot == guard.Boot() && s.Launcher.Alive() { // the usual case, which needs no look at the lock
 		return l, true
 	}
 	switch s.standing(look(base, s)) {
@@ -120,7 +121,7 @@ func leftover(base string) (Leftover, bool) {
 	case err != nil:
 		l.Why = fmt.Sprintf("its state can't be read: %v", err)
 		return l, !isLocked((&record{base: base}).peek())
-	case s.Launcher.Alive() && s.Boot == bootID():
+	case s.Launcher.Alive() && s.Boot == guard.Boot():
 		return l, false
 	}
 	f := look(base, s)

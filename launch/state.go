@@ -104,7 +104,7 @@ func readState(base string) (state, error) {
 	if err := json.Unmarshal(body, &s); err != nil {
 		return s, fmt.Errorf("%s: %w", base+stateExt, err)
 	}
-	if s.ID == "" || s.Boot == "" {
+	if s.ID == "" {
 		return s, fmt.Errorf("%s: it is not whole", base+stateExt)
 	}
 	return s, nil
@@ -130,7 +130,7 @@ type facts struct {
 
 // look gathers the facts about a state.
 func look(base string, s state) facts {
-	f := facts{boot: bootID(), launcher: s.Launcher.Alive(), guard: s.Guard.Alive()}
+	f := facts{boot: guard.Boot(), launcher: s.Launcher.Alive(), guard: s.Guard.Alive()}
 	lock, err := lockfile.Try(base+lockExt, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
 	if err == nil {
 		_ = lock.Unlock()

@@ -207,6 +207,13 @@ func TestAdoptIsRefused(t *testing.T) {
 // entrusted to it.
 func TestOrphanEnds(t *testing.T) {
 	dir, child, _, guardPID := killedKeeper(t, "echo here; (setsid sleep 1000 &) ; exec sleep 1000")
+	for body := ""; !strings.Contains(body, "goes on without it"); time.Sleep(time.Millisecond) {
+		text, err := os.ReadFile(filepath.Join(dir, "log"))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+		body = string(text)
+	}
 	if err := syscall.Kill(child, syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}

@@ -63,6 +63,11 @@ func (m *minder) tell(r report) {
 // themselves. The program may have hung up on one side alone, and listen still.
 func (m *minder) lost() {
 	gone := m.owner
+	for _, w := range m.wards {
+		if w.exited && !w.killed { // in the same moment
+			m.unseen(w)
+		}
+	}
 	gone.lost = true
 	m.lastWill()
 	m.owner = nil
@@ -76,7 +81,6 @@ func (m *minder) lost() {
 		if w.left && !w.keep {
 			m.patience.Reset(leftLimit)
 		}
-		w.killed = w.killed || w.exited
 	}
 	gone.out.close()
 }

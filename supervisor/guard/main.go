@@ -269,14 +269,19 @@ func (m *minder) reap() {
 	}
 }
 
-// exited tells of a child's end. With nobody to tell, what it left has nobody either.
+// exited tells of a child's end.
 func (m *minder) exited(w *ward) {
 	m.tell(report{News: newsExited, Child: w.id, PID: w.pid, Status: uint32(w.status)})
 	if m.owner == nil || m.owner.lost {
-		w.killed = true
-		if w.out != nil && w.keep {
-			w.out.note(fmt.Sprintf("pid %d ended with no launcher to see it: %s", w.pid, exitOf(w.status)))
-		}
+		m.unseen(w)
+	}
+}
+
+// unseen is the end of a child that has no launcher: what it left is killed.
+func (m *minder) unseen(w *ward) {
+	w.killed = true
+	if w.out != nil && w.keep {
+		w.out.note(fmt.Sprintf("pid %d ended with no launcher to see it: %s", w.pid, exitOf(w.status)))
 	}
 }
 

@@ -7,9 +7,14 @@ import (
 	"time"
 )
 
-// maxUnread bounds the lines of output that wait for a program which does not read:
-// one that is stopped. The log has them all.
-const maxUnread = 10_000
+const (
+	// maxUnread bounds the lines of output that wait for the program. A child that prints
+	// faster than that is read is slowed down, as by any pipe.
+	maxUnread = 10_000
+	// stuckAfter is how long a program may read nothing before it is taken for stopped:
+	// then lines are left out, which the log has. The child goes on.
+	stuckAfter = time.Second
+)
 
 // outlet tells the program things in order, from a goroutine of its own, so that a
 // program that does not read holds up no child. Methods of a nil outlet do nothing.
@@ -20,7 +25,9 @@ type outlet struct {
 
 	mu     sync.Mutex
 	queue  []message
-	unread int // lines in queue
+	unread int           // lines that were not sent yet
+	sent   chan struct{} // closed when something has been sent, and replaced
+	stuck  bool          // nothing was, for too long
 	closed bool
 }
 
@@ -30,7 +37,7 @@ type message struct {
 }
 
 func newOutlet(conn *net.UnixConn) *outlet {
-	o := &outlet{conn: conn, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	o := &outlet{conn: conn, wake: make(chan struct{}, 1), done: make(chan struct{}), sent: make(chan struct{})}
 	go o.run()
 	return o
 }
@@ -46,7 +53,7 @@ func (o *outlet) tell(r report, files ...*os.File) {
 	o.poke()
 }
 
-// lines queues output; where too much waits already it is only counted.
+// lines queues output; where far too much waits already it is only counted.
 func (o *outlet) lines(child uint64, lines []Line) {
 	if o == nil {
 		return
@@ -58,7 +65,7 @@ func (o *outlet) lines(child uint64, lines []Line) {
 		o.queue = append(o.queue, message{report: report{News: newsLines, Child: child}})
 		last++
 	}
-	if o.unread+len(lines) > maxUnread {
+	if o.unread > 2*maxUnread || (o.stuck && o.unread >= maxUnread) {
 		o.queue[last].Dropped += len(lines)
 		return
 	}
@@ -79,16 +86,53 @@ func (o *outlet) run() {
 	for range o.wake {
 		o.mu.Lock()
 		queue, closed := o.queue, o.closed
-		o.queue, o.unread = nil, 0
+		o.queue = nil
 		o.mu.Unlock()
 		for _, m := range queue {
 			if send(o.conn, m.report, m.files) != nil {
 				return // a program that is gone shows as the end of its requests
 			}
+			o.progress(len(m.Lines))
 		}
 		if closed {
 			return
 		}
+	}
+}
+
+func (o *outlet) progress(lines int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.unread -= lines
+	o.stuck = false
+	close(o.sent)
+	o.sent = make(chan struct{})
+}
+
+// room waits until there is room for more lines, as long as the program reads at all.
+func (o *outlet) room() {
+	if o == nil {
+		return
+	}
+	for {
+		o.mu.Lock()
+		full, sent := o.unread >= maxUnread && !o.stuck && !o.closed, o.sent
+		o.mu.Unlock()
+		if !full {
+			return
+		}
+		limit := time.NewTimer(stuckAfter)
+		select {
+		case <-sent:
+		case <-o.done:
+			limit.Stop()
+			return
+		case <-limit.C:
+			o.mu.Lock()
+			o.stuck = true
+			o.mu.Unlock()
+		}
+		limit.Stop()
 	}
 }
 

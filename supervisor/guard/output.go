@@ -145,6 +145,7 @@ func (k *keeper) take(lines []Line) {
 	if len(lines) == 0 {
 		return
 	}
+	k.follower().room()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var body []byte
@@ -162,6 +163,12 @@ func (k *keeper) take(lines []Line) {
 		k.tail = append(k.tail[:0], k.tail[over:]...)
 	}
 	k.to.lines(k.child, lines)
+}
+
+func (k *keeper) follower() *outlet {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.to
 }
 
 // note logs a line of the guard's own.

@@ -26,7 +26,7 @@ type Traces struct {
 // Traces are those of all children that the guard has or will have. They can be written
 // down before there is one.
 func (g *Guard) Traces() Traces {
-	t := Traces{Boot: bootID(), Guard: g.Process(), Cgroup: string(g.home)}
+	t := Traces{Boot: Boot(), Guard: g.Process(), Cgroup: string(g.home)}
 	if g.home != "" {
 		return t
 	}
@@ -39,7 +39,7 @@ func (g *Guard) Traces() Traces {
 // Traces are those of the child and of all that it starts.
 func (c *Child) Traces() Traces {
 	return Traces{
-		Boot: bootID(), Guard: c.g.Process(),
+		Boot: Boot(), Guard: c.g.Process(),
 		Number: c.id, Child: Process{c.pid, c.start}, Cgroup: string(c.cgroup),
 	}
 }
@@ -61,7 +61,7 @@ type Killed struct {
 // what descends from those. A descendant without any of these, which needs a machine
 // without cgroups, is left alone.
 func Reclaim(t Traces) ([]Killed, error) {
-	if t.Boot != bootID() {
+	if t.Boot != Boot() {
 		return nil, nil // what ran before this boot has ended with it
 	}
 	r := reclaiming{Traces: t, killed: map[identity]Killed{}, zombies: map[identity]bool{}}

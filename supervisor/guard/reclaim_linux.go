@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// bootID names this boot of the system; "" where that can't be read.
-func bootID() string {
+// Boot names this boot of the system; "" where that can't be read.
+func Boot() string {
 	id, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	return strings.TrimSpace(string(id))
 }

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bootID names this boot of the system; "" where that can't be asked.
-func bootID() string {
+// Boot names this boot of the system; "" where that can't be asked.
+func Boot() string {
 	id, _ := unix.Sysctl("kern.bootsessionuuid")
 	return id
 }
