@@ -9,6 +9,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/rbee-launch/rbee-launch/internal/cli"
+	"github.com/rbee-launch/rbee-launch/internal/pid1"
 	"github.com/rbee-launch/rbee-launch/internal/program"
 	"github.com/rbee-launch/rbee-launch/ports"
 	queen "github.com/rbee-launch/rbee-launch/queen/client"
@@ -18,10 +19,11 @@ import (
 
 func main() { os.Exit(run()) }
 
-// run is main with an exit code. This file is three programs: the guard of a
-// launch, rbee's daemons when it is called by their names, and rbee-launch.
+// run is main with an exit code. This file is four programs: the guard of a launch, a
+// container's init, rbee's daemons when it is called by their names, and rbee-launch.
 func run() int {
 	guard.Main()
+	pid1.Main()
 	if name := filepath.Base(os.Args[0]); program.Knows(name) {
 		return program.Main(name, os.Args[1:])
 	}
