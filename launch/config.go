@@ -93,6 +93,8 @@ type Config struct {
 	OnLine func(supervisor.Line)
 	// Hurry, when closed, ends farewells and the grace period of a stop at once.
 	Hurry <-chan struct{}
+	// Signals are passed on to the child while it runs, to it alone. None when nil.
+	Signals <-chan os.Signal
 	// Guard is shared among launches when set; it stays the caller's to close.
 	Guard *guard.Guard
 	Log   *slog.Logger // silent when nil

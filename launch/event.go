@@ -44,7 +44,7 @@ type Event struct {
 	Port       int         `json:"port,omitempty"`
 	URL        string      `json:"url,omitempty"`
 	With       string      `json:"with,omitempty"`      // registered: "registry" or "queen"
-	ExitCode   *int        `json:"exit_code,omitempty"` // exited, and failed by an exit: as a shell gives it
+	ExitCode   *int        `json:"exit_code,omitempty"` // exited, stopped if it ran, and failed by an exit: as a shell gives it
 	Error      string      `json:"error,omitempty"`
 	LastLines  []string    `json:"last_lines,omitempty"` // failed, and exited before ready: of the child's output
 	WaitMS     int64       `json:"wait_ms,omitempty"`    // restarting: until then

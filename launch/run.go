@@ -73,6 +73,7 @@ func Run(ctx context.Context, cfg Config) error {
 		Ending:  ctx.Done(),
 		Grace:   l.ask.within,
 		Hurry:   l.ask.hurry,
+		Signals: l.cfg.Signals,
 		Guard:   l.cfg.Guard,
 		Again:   l.ask.again,
 		Leave:   l.ask.leave,

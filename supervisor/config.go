@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"log/slog"
+	"os"
 	"regexp"
 	"syscall"
 	"time"
@@ -39,6 +40,9 @@ type Config struct {
 	Grace func(own time.Duration) time.Duration
 	// Hurry, when closed, ends the grace period of a stop at once.
 	Hurry <-chan struct{}
+	// Signals are passed on to the child while it runs, to it alone; what comes between
+	// two lives is dropped. None when nil.
+	Signals <-chan os.Signal
 	// Guard is shared with other children when set; it stays the caller's to close.
 	// Otherwise Run has one of its own.
 	Guard *guard.Guard

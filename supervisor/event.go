@@ -32,7 +32,7 @@ type Event struct {
 	Life  int // as in Attempt
 	PID   int
 	Start int64         // the process's start time in the system's unit; with PID it names the process
-	Exit  *guard.Exit   // Exited
+	Exit  *guard.Exit   // Exited, and Stopped if the child ran until then
 	Err   error         // Unhealthy, Failed, and Exited when it was never ready: why
 	Stop  *Stop         // Stopped, Exited, Failed: what it took to end it; nil where nothing had to be done
 	Wait  time.Duration // Restarting: how long until then

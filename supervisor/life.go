@@ -110,6 +110,8 @@ func (l *life) adopt(ctx context.Context, a *Adoption) error {
 
 // live sees the process through and returns when its tree is gone.
 func (l *life) live(ctx context.Context) outcome {
+	stopPassing := l.passOn(ctx)
+	defer stopPassing()
 	ctx, cancel := l.s.untilAsked(ctx)
 	defer cancel()
 	var err error

@@ -96,7 +96,7 @@ func (s *supervision) run(ctx context.Context) error {
 			return out.err
 		case ctx.Err() != nil:
 			s.settle(context.WithoutCancel(ctx), n)
-			s.emit(Event{Type: Stopped, Life: n, PID: out.pid, Stop: out.stop})
+			s.emit(out.stopped(n))
 			return nil
 		case out.again && !s.ending():
 			s.emit(Event{Type: Exited, Life: n, PID: out.pid, Exit: &out.exit, Stop: out.stop})
@@ -186,6 +186,15 @@ func (s *supervision) untilAsked(ctx context.Context) (context.Context, context.
 		}
 	})
 	return ctx, func() { cancel(nil); listening.Wait() }
+}
+
+// stopped tells of the stop that ended a life, or kept it from beginning.
+func (o outcome) stopped(n int) Event {
+	e := Event{Type: Stopped, Life: n, PID: o.pid, Stop: o.stop}
+	if o.pid != 0 {
+		e.Exit = &o.exit
+	}
+	return e
 }
 
 // verdict is Run's own answer after the child's last life.

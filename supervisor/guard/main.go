@@ -159,6 +159,8 @@ func (m *minder) handle(req request) {
 			m.remember(w)
 			signalGroup(w.pid, syscall.Signal(req.Signal))
 		}
+	case opTell:
+		m.tellWard(req.Child, syscall.Signal(req.Signal))
 	case opKill:
 		if w != nil {
 			m.remember(w)

@@ -19,6 +19,7 @@ type op string
 const (
 	opSpawn   op = "spawn"
 	opSignal  op = "signal"  // to the child's process group
+	opTell    op = "tell"    // a signal to the child alone
 	opKill    op = "kill"    // SIGKILL to the whole tree until it is gone
 	opFollow  op = "follow"  // the child's last lines of output, and those to come
 	opEntrust op = "entrust" // a file to hold, in place of the one of that name
