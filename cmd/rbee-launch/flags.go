@@ -168,9 +168,10 @@ func foreground(call *cli.Call, out outputFlags, cfg launch.Config) error {
 	cfg.Log = out.logger(call)
 	show := newShow(call, out, places(cfg))
 	cfg.OnEvent, cfg.OnLine = show.event, show.line
+	exitCode := inContainer(&cfg)
 	err := launchOn(call, role{}, cfg)
 	show.close()
-	return err
+	return exitCode(err)
 }
 
 // places is how many registrations a launch waits for.

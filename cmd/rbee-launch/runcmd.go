@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"sync"
 	"syscall"
 
 	"github.com/rbee-launch/rbee-launch/internal/cli"
@@ -46,6 +47,7 @@ func (c *runCmd) Run(call *cli.Call) error {
 
 // command runs below the stack's guard, so that it ends with us however we end.
 func (c *runCmd) command(ctx context.Context, call *cli.Call, show *stackShow, path string, up stack.Up) error {
+	signals := call.PassOn()
 	child, err := up.Guard.Spawn(context.WithoutCancel(ctx), guard.Command{
 		Path: path, Args: c.Command, Env: commandEnv(up),
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
@@ -53,6 +55,11 @@ func (c *runCmd) command(ctx context.Context, call *cli.Call, show *stackShow, p
 	if err != nil {
 		return err
 	}
+	untilDown, down := context.WithCancel(context.WithoutCancel(ctx))
+	var passing sync.WaitGroup
+	passing.Go(func() { child.PassOn(untilDown, signals) })
+	defer passing.Wait()
+	defer down()
 	select {
 	case <-child.Exited():
 	case <-ctx.Done():

@@ -28,6 +28,7 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"freeport":  withStory((*story).freeport),
 	"freerange": withStory((*story).freerange),
 	"start":     withStory((*story).start),
+	"contain":   withStory((*story).contain),
 	"signal":    withStory((*story).signal),
 	"ends":      withStory((*story).ends),
 	"exits":     withStory((*story).exits),
@@ -84,7 +85,10 @@ func (s *story) command(ts *testscript.TestScript, args []string) *exec.Cmd {
 // start starts a process whose output goes to NAME.out and NAME.err: start NAME
 // PROGRAM ARGUMENTS.
 func (s *story) start(ts *testscript.TestScript, _ bool, args []string) {
-	name := args[0]
+	s.begin(ts, args[0], s.command(ts, args[1:]))
+}
+
+func (s *story) begin(ts *testscript.TestScript, name string, cmd *exec.Cmd) {
 	if s.started[name] != nil {
 		ts.Fatalf("%s runs already", name)
 	}
@@ -94,7 +98,7 @@ func (s *story) start(ts *testscript.TestScript, _ bool, args []string) {
 	stderr, err := os.Create(filepath.Join(s.work, name+".err"))
 	ts.Check(err)
 	defer stderr.Close()
-	p := &process{cmd: s.command(ts, args[1:]), done: make(chan struct{})}
+	p := &process{cmd: cmd, done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = stdout, stderr
 	ts.Check(p.cmd.Start())
 	s.started[name] = p
@@ -108,7 +112,8 @@ func (s *story) start(ts *testscript.TestScript, _ bool, args []string) {
 func (s *story) signal(ts *testscript.TestScript, _ bool, args []string) {
 	signals := map[string]syscall.Signal{
 		"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL,
-		"STOP": syscall.SIGSTOP, "CONT": syscall.SIGCONT,
+		"STOP": syscall.SIGSTOP, "CONT": syscall.SIGCONT, "QUIT": syscall.SIGQUIT,
+		"USR1": syscall.SIGUSR1, "USR2": syscall.SIGUSR2, "WINCH": syscall.SIGWINCH,
 	}
 	sig, ok := signals[args[0]]
 	if !ok {

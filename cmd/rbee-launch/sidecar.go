@@ -124,6 +124,7 @@ func keep(call *cli.Call, f sidecarFlags, out outputFlags, cfg launch.Config) er
 
 // launchOn launches, and goes on as another program when that is asked for.
 func launchOn(call *cli.Call, r role, cfg launch.Config) error {
+	cfg.Signals = call.PassOn()
 	for {
 		err := launch.Run(call.Context, cfg)
 		var over *launch.HandedOverError

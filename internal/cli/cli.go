@@ -35,7 +35,7 @@ type App struct {
 
 // Call is what a command's Run gets.
 type Call struct {
-	// Context ends at the first SIGINT, SIGTERM or SIGHUP.
+	// Context ends at the first SIGINT, SIGTERM or SIGHUP; see PassOn.
 	Context context.Context
 	// Hurry is closed at the second.
 	Hurry <-chan struct{}
@@ -46,6 +46,8 @@ type Call struct {
 	Stderr io.Writer
 	// Parsed is kong's view of the command line.
 	Parsed *kong.Context
+
+	signals *signals
 }
 
 // Parser is the app's command line as kong knows it. Every flag has an environment
@@ -75,7 +77,7 @@ func Main(app App, args []string) int {
 	}
 	sig := catchSignals()
 	defer sig.stop()
-	call := &Call{Context: sig.ctx, Hurry: sig.hurry, Signal: sig.signal, Stdout: os.Stdout, Stderr: os.Stderr, Parsed: parsed}
+	call := &Call{Context: sig.ctx, Hurry: sig.hurry, Signal: sig.signal, Stdout: os.Stdout, Stderr: os.Stderr, Parsed: parsed, signals: sig}
 	err = parsed.Run(call)
 	if err != nil && app.Explain != nil {
 		err = app.Explain(err)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/signal"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -17,7 +18,10 @@ type signals struct {
 	hurry  chan struct{}
 	caught chan os.Signal
 	broken chan os.Signal // SIGPIPE, apart: a flood of them must not crowd out the others
+	passed chan os.Signal // what PassOn gives
 	done   chan struct{}
+
+	hangups atomic.Bool // are among those
 
 	mu    sync.Mutex
 	first os.Signal
@@ -27,7 +31,8 @@ func catchSignals() *signals {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &signals{
 		ctx: ctx, cancel: cancel, hurry: make(chan struct{}),
-		caught: make(chan os.Signal, 2), broken: make(chan os.Signal, 1), done: make(chan struct{}),
+		caught: make(chan os.Signal, 2), broken: make(chan os.Signal, 1),
+		passed: make(chan os.Signal, 16), done: make(chan struct{}),
 	}
 	signal.Notify(s.caught, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	signal.Notify(s.broken, syscall.SIGPIPE)
@@ -43,6 +48,7 @@ func (s *signals) run() {
 			switch {
 			case !ok:
 				return
+			case sig == syscall.SIGHUP && s.hangups.Load():
 			case s.ctx.Err() == nil:
 				s.mu.Lock()
 				s.first = sig
@@ -75,6 +81,7 @@ func OutputGone() bool {
 func (s *signals) stop() {
 	signal.Stop(s.caught)
 	signal.Stop(s.broken)
+	signal.Stop(s.passed)
 	close(s.caught)
 	<-s.done
 	s.cancel()
