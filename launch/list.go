@@ -117,7 +117,9 @@ func leftover(base string) (Leftover, bool) {
 	s, err := readState(base)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return l, false
+		r := &record{base: base}
+		l.Why = "it was killed while it began or ended"
+		return l, !isLocked(r.peek()) && r.remains()
 	case err != nil:
 		l.Why = fmt.Sprintf("its state can't be read: %v", err)
 		return l, !isLocked((&record{base: base}).peek())

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -152,7 +153,7 @@ func (r *record) removeAll(exts ...string) error {
 	return errors.Join(errs...)
 }
 
-// records are the bases of all records, by name.
+// records are the bases of all records, by name, also of those without a state.
 func records(runtimeDir string) ([]string, error) {
 	entries, err := os.ReadDir(recordDir(runtimeDir))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -160,11 +161,23 @@ func records(runtimeDir string) ([]string, error) {
 	}
 	var bases []string
 	for _, e := range entries {
-		if name, isState := strings.CutSuffix(e.Name(), stateExt); isState {
-			bases = append(bases, filepath.Join(recordDir(runtimeDir), name))
+		ext := filepath.Ext(e.Name())
+		if slices.Contains([]string{stateExt, lockExt, sockExt, doorExt, nextExt}, ext) {
+			bases = append(bases, filepath.Join(recordDir(runtimeDir), strings.TrimSuffix(e.Name(), ext)))
 		}
 	}
-	return bases, nil
+	slices.Sort(bases)
+	return slices.Compact(bases), nil
+}
+
+// remains reports whether there is any file of the record.
+func (r *record) remains() bool {
+	for _, path := range r.files() {
+		if _, err := os.Lstat(path); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // idOf is the id whose record it is.
