@@ -86,23 +86,36 @@ func holder(ctx context.Context, port int) string {
 }
 
 // isRegistry reports whether a registry answers at the URL.
-func isRegistry(ctx context.Context, url string) bool {
-	c, err := registry.NewClient(registry.Config{URL: url})
-	if err != nil {
-		return false
-	}
-	defer c.Close()
-	answer, err := c.Components(ctx)
-	return err == nil && answer.Value.Epoch != ""
-}
+func isRegistry(ctx context.Context, url string) bool { return askRegistry("")(ctx, url) == nil }
 
 // isQueen reports whether a queen answers at the URL.
-func isQueen(ctx context.Context, url string) bool {
-	c, err := queen.New(queen.Config{URL: url})
-	if err != nil {
-		return false
+func isQueen(ctx context.Context, url string) bool { return askQueen("")(ctx, url) == nil }
+
+// askRegistry finds out whether a registry answers, and talks to us.
+func askRegistry(token string) func(ctx context.Context, url string) error {
+	return func(ctx context.Context, url string) error {
+		c, err := registry.NewClient(registry.Config{URL: url, Token: token})
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		answer, err := c.Components(ctx)
+		if err == nil && answer.Value.Epoch == "" {
+			err = errors.New("its answer is not a registry's")
+		}
+		return err
 	}
-	defer c.Close()
-	_, err = c.Workers(ctx)
-	return err == nil
+}
+
+// askQueen finds out whether a queen answers, and talks to us.
+func askQueen(token string) func(ctx context.Context, url string) error {
+	return func(ctx context.Context, url string) error {
+		c, err := queen.New(queen.Config{URL: url, Token: token})
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		_, err = c.Workers(ctx)
+		return err
+	}
 }

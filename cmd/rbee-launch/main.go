@@ -62,6 +62,7 @@ type grammar struct {
 	Upgrade upgradeCmd `cmd:"" help:"Have launchers go on as this version of the program."`
 	Engines enginesCmd `cmd:"" help:"List the engines, and which are installed."`
 	Ports   portsCmd   `cmd:"" help:"List who holds which ports."`
+	Doctor  doctorCmd  `cmd:"" help:"Say which guards this machine gives, and what is wrong with it."`
 
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 	Completion completionCmd `cmd:"" help:"Print a script that makes a shell complete our commands."`

@@ -12,14 +12,7 @@ import (
 // 0700: $RBEE_RUNTIME_DIR, else $XDG_RUNTIME_DIR/rbee, else a folder of the user's
 // under the temporary one.
 func RuntimeDir() (string, error) {
-	dir := os.Getenv("RBEE_RUNTIME_DIR")
-	if dir == "" {
-		if xdg := os.Getenv("XDG_RUNTIME_DIR"); xdg != "" {
-			dir = filepath.Join(xdg, "rbee")
-		} else {
-			dir = filepath.Join(os.TempDir(), "rbee-"+strconv.Itoa(os.Getuid()))
-		}
-	}
+	dir := RuntimePath()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", WithHint(fmt.Errorf("make the runtime folder: %w", err), "RBEE_RUNTIME_DIR names another one")
 	}
@@ -32,6 +25,17 @@ func RuntimeDir() (string, error) {
 		return "", WithHint(fmt.Errorf("the runtime folder %s is not a folder of yours", dir), "RBEE_RUNTIME_DIR names another one")
 	}
 	return dir, nil
+}
+
+// RuntimePath is RuntimeDir's path, where nothing need be.
+func RuntimePath() string {
+	if dir := os.Getenv("RBEE_RUNTIME_DIR"); dir != "" {
+		return dir
+	}
+	if xdg := os.Getenv("XDG_RUNTIME_DIR"); xdg != "" {
+		return filepath.Join(xdg, "rbee")
+	}
+	return filepath.Join(os.TempDir(), "rbee-"+strconv.Itoa(os.Getuid()))
 }
 
 // StateDir is where logs, history and tokens are kept: $RBEE_STATE_DIR, else
