@@ -57,6 +57,9 @@ func Gather(ctx context.Context, cfg Config) Facts {
 		f.Network.Taken, f.Network.Err = ports.Leases(ctx, cfg.Ports)
 	})
 	asking.Wait()
+	if !f.Network.Registry.Is {
+		f.Clock.Registry = time.Time{} // a stranger told it
+	}
 	return f
 }
 

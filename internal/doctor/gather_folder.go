@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -51,9 +52,18 @@ func existing(path string) string {
 func tryWrite(dir string) error {
 	f, err := os.CreateTemp(dir, ".rbee-doctor-*")
 	if err != nil {
-		return err
+		return fmt.Errorf("write to %s: %w", dir, reason(err))
 	}
 	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+// reason is an error without the name of the file that was tried.
+func reason(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	return err
 }
 
 // space is what a user without privileges may still take.

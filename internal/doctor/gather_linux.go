@@ -42,7 +42,8 @@ func tryCgroup() Cgroup {
 	}
 	c := Cgroup{Dir: dir}
 	probe := filepath.Join(dir, fmt.Sprintf("rbee-doctor-%d", os.Getpid()))
-	if c.Err = os.Mkdir(probe, 0o755); c.Err != nil {
+	if err := os.Mkdir(probe, 0o755); err != nil {
+		c.Err = fmt.Errorf("make one in %s: %w", dir, reason(err))
 		return c
 	}
 	_, err := os.Stat(filepath.Join(probe, "cgroup.kill"))
