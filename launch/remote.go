@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"net"
 	"net/http"
@@ -75,8 +76,10 @@ func (r *Remote) check() error {
 		return fmt.Errorf("find the launch %s: %w", r.id, ErrNotThere)
 	}
 	switch s.standing(look(r.base, s)) {
-	case alive, ending:
+	case alive:
 		return nil
+	case ending:
+		return fmt.Errorf("find the launch %s: its launcher was killed, and its guard takes it down: %w", r.id, ErrNotThere)
 	case orphaned:
 		return &OrphanedError{ID: r.id, PID: s.Child.PID, Launcher: s.Launcher.PID}
 	default:
@@ -188,12 +191,9 @@ func (r *Remote) explain(what string, err error) error {
 	if gone := r.check(); gone != nil {
 		return gone
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist) {
 		s, _ := readState(r.base) // best effort: for the message alone
 		return &HungError{ID: r.id, PID: s.SupervisorPID, Err: err}
-	}
-	if errors.Is(err, syscall.ECONNREFUSED) {
-		return fmt.Errorf("%s %s: %w", what, r.id, ErrNotThere)
 	}
 	return fmt.Errorf("%s %s: %w", what, r.id, err)
 }

@@ -19,19 +19,22 @@ const beyondGrace = 30 * time.Second
 // here. It tells tell, which may be nil, each event of the way. The events' last one says
 // how the launch ended; Stop fails when it did not end.
 func Stop(ctx context.Context, runtimeDir, id string, o StopOptions, tell func(Event)) error {
+	base := recordBase(runtimeDir, id)
+	s, unknown := readState(base)
 	err := askToStop(ctx, runtimeDir, id, o, tell)
 	var hung *HungError
-	if errors.As(err, &hung) {
-		if err = killLauncher(ctx, runtimeDir, id); err == nil {
-			_, err = Open(runtimeDir, id)
-		}
+	switch {
+	case errors.As(err, &hung) && s.Launcher == guard.Self():
+		return fmt.Errorf("stop %s: it is a launch of this process, which hangs", id)
+	case errors.As(err, &hung):
+		s.Launcher.Kill()
+		err = awaitGuard(ctx, base)
+	case errors.Is(err, ErrNotThere) && unknown == nil: // it was, a moment ago
+		err = awaitGuard(ctx, base)
 	}
 	var orphaned *OrphanedError
-	switch {
-	case errors.As(err, &orphaned):
+	if errors.As(err, &orphaned) {
 		err = StopOrphan(ctx, runtimeDir, id, o)
-	case hung != nil && errors.Is(err, ErrNotThere):
-		err = nil // its guard has seen to it
 	}
 	return err
 }
@@ -68,30 +71,29 @@ func askToStop(ctx context.Context, runtimeDir, id string, o StopOptions, tell f
 	return context.Cause(ctx)
 }
 
-// killLauncher kills a launcher that does not answer, and waits until its guard has
-// taken everything down, or keeps it.
-func killLauncher(ctx context.Context, runtimeDir, id string) error {
-	base := recordBase(runtimeDir, id)
-	s, err := readState(base)
-	if err != nil {
-		return nil // it ended after all
-	}
-	if s.Launcher == guard.Self() {
-		return fmt.Errorf("stop %s: it is a launch of this process, which hangs", id)
-	}
-	s.Launcher.Kill()
+// awaitGuard waits until the guard of a launch whose launcher is dead has taken everything
+// down; it fails with an *OrphanedError when that is to be kept.
+func awaitGuard(ctx context.Context, base string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, beyondGrace, errors.New("its guard does not end"))
+	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
+		s, err := readState(base)
+		if err != nil {
+			return nil // gone
+		}
 		switch s.standing(look(base, s)) {
-		case dead, orphaned:
+		case dead:
 			return nil
+		case orphaned:
+			return &OrphanedError{ID: s.ID, PID: s.Child.PID, Launcher: s.Launcher.PID}
 		case alive, ending:
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return fmt.Errorf("stop %s: %w", s.ID, context.Cause(ctx))
 		}
 	}
 }
