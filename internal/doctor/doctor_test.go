@@ -28,7 +28,7 @@ func healthy() doctor.Facts {
 	return doctor.Facts{
 		System: doctor.System{
 			OS: "linux", Kernel: "6.18", Arch: "amd64",
-			Cgroup: doctor.Cgroup{Dir: "/sys/fs/cgroup/x", Kill: true}, First: doctor.First{Name: "systemd", Zombies: 1},
+			Cgroup: doctor.Cgroup{Dir: "/sys/fs/cgroup/x"}, First: doctor.First{Name: "systemd", Zombies: 1},
 		},
 		Network: doctor.Network{
 			Range:    ports.Range{First: 8080, Last: 8200},
@@ -74,7 +74,6 @@ func TestExamine(t *testing.T) {
 		"no death signal": {func(f *doctor.Facts) { f.System.DeathSignal = failed }, "pdeathsig", doctor.Warn, "outlive a guard", ""},
 		"no pidfd":        {func(f *doctor.Facts) { f.System.Pidfd = failed }, "pidfd", doctor.Warn, "start times alone", "seccomp"},
 		"no cgroup":       {func(f *doctor.Facts) { f.System.Cgroup.Err = failed }, "cgroup", doctor.Warn, "process by process", "Delegate=yes"},
-		"no cgroup.kill":  {func(f *doctor.Facts) { f.System.Cgroup.Kill = false }, "cgroup", doctor.Warn, "no cgroup.kill", "5.14"},
 		"zombies":         {func(f *doctor.Facts) { f.System.First.Zombies = 345 }, "pid 1", doctor.Warn, "systemd has not reaped 345", "--init"},
 		"PID 1 unknown":   {func(f *doctor.Facts) { f.System.First.Name = "" }, "pid 1", doctor.OK, "not ours to look at", ""},
 

@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,6 +12,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/rbee-launch/rbee-launch/supervisor/guard"
 )
 
 // guards asks the kernel for each of what it may give.
@@ -21,7 +22,7 @@ func (s System) guards() System {
 	var signal int32
 	s.DeathSignal = unix.Prctl(unix.PR_GET_PDEATHSIG, uintptr(unsafe.Pointer(&signal)), 0, 0, 0)
 	s.Pidfd = tryPidfd()
-	s.Cgroup = tryCgroup()
+	s.Cgroup.Dir, s.Cgroup.Err = guard.Cgroup()
 	s.First = first()
 	return s
 }
@@ -32,24 +33,6 @@ func tryPidfd() error {
 		return err
 	}
 	return unix.Close(fd)
-}
-
-// tryCgroup makes a cgroup below this process's own and removes it.
-func tryCgroup() Cgroup {
-	dir := cgroupDir("", "cgroup2")
-	if dir == "" {
-		return Cgroup{Err: errors.New("no cgroup v2 is mounted here")}
-	}
-	c := Cgroup{Dir: dir}
-	probe := filepath.Join(dir, fmt.Sprintf("rbee-doctor-%d", os.Getpid()))
-	if err := os.Mkdir(probe, 0o755); err != nil {
-		c.Err = fmt.Errorf("make one in %s: %w", dir, reason(err))
-		return c
-	}
-	_, err := os.Stat(filepath.Join(probe, "cgroup.kill"))
-	c.Kill = err == nil
-	c.Err = os.Remove(probe)
-	return c
 }
 
 // cgroupDir finds the folder of the cgroup that this process is in, of version 2, or of

@@ -16,11 +16,10 @@ type System struct {
 	First       First
 }
 
-// Cgroup is the version 2 cgroup of this process.
+// Cgroup is where a guard makes one for each child.
 type Cgroup struct {
-	Dir  string // where cgroups could be made
-	Err  error  // why none can
-	Kill bool   // it has cgroup.kill
+	Dir string
+	Err error // why it can't
 }
 
 // First is PID 1.
@@ -72,15 +71,11 @@ func onLinux(s System, fix string) string {
 }
 
 func cgroup(c Cgroup) Finding {
-	switch {
-	case c.Err != nil:
-		return warn("cgroup", "trees are killed process by process, since no cgroup of ours can be made: "+c.Err.Error(),
+	if c.Err != nil {
+		return warn("cgroup", "trees are killed process by process: "+c.Err.Error(),
 			"not needed, but nothing escapes one: 'systemd-run --user --scope -p Delegate=yes rbee-launch ...', Delegate=yes in a unit, or a container with a writable cgroup")
-	case !c.Kill:
-		return warn("cgroup", c.Dir+" can be written, but has no cgroup.kill: trees are killed process by process", "Linux 5.14 has it")
-	default:
-		return ok("cgroup", "the kernel can kill a child's whole tree at once, by a cgroup below "+c.Dir)
 	}
+	return ok("cgroup", "the kernel kills a child's whole tree at once, by a cgroup below "+c.Dir)
 }
 
 // manyZombies is more than an init leaves between two looks.
