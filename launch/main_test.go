@@ -102,7 +102,7 @@ func keptConfig(dir string) launch.Config {
 	program := cfg.Program
 	cfg.Program = func(ctx context.Context, at launch.Target) (supervisor.Spec, error) {
 		spec, err := program(ctx, at)
-		spec.Env = append([]string{roleVar + "=counter"}, spec.Env...) // the first one counts
+		spec.Env = append(spec.Env, roleVar+"=counter") // the last one counts
 		return spec, err
 	}
 	return cfg

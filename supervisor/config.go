@@ -79,7 +79,8 @@ type Spec struct {
 	// LogFile gets everything the child prints, rotated; none when empty. Its folder
 	// must exist.
 	LogFile LogFile
-	// Env is the whole environment; this process's own when nil.
+	// Env is the whole environment; this process's own when nil. See ChildEnv for what
+	// of it a child does not get.
 	Env []string
 	// Dir is the working directory; this process's own when empty.
 	Dir string

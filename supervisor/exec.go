@@ -16,7 +16,7 @@ import (
 
 // Exec passes when the command ends with exit code 0. It runs below the child's guard:
 // what it leaves behind, or is when its time is up, is killed. env is its whole
-// environment; this process's own when nil.
+// environment; this process's own when nil. See ChildEnv.
 func Exec(argv, env []string) Probe {
 	return Probe{
 		Name: "run " + strings.Join(argv, " "),
@@ -25,11 +25,7 @@ func Exec(argv, env []string) Probe {
 			if err != nil {
 				return Fatal(err)
 			}
-			cmd := guard.Command{Path: path, Args: argv, Env: env}
-			if env == nil {
-				cmd.Env = os.Environ()
-			}
-			exit, said, err := c.run(ctx, cmd)
+			exit, said, err := c.run(ctx, guard.Command{Path: path, Args: argv, Env: ChildEnv(env)})
 			if err != nil {
 				return err
 			}

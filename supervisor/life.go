@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"os/exec"
 	"strconv"
 	"time"
@@ -71,14 +70,10 @@ func (l *life) begin(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("start %s: %w", spec.Name, err)
 	}
-	env := spec.Env
-	if env == nil {
-		env = os.Environ()
-	}
 	l.began = time.Now()
 	output := l.output()
 	l.child, err = l.s.guard.Spawn(ctx, guard.Command{
-		Path: path, Args: spec.Argv, Env: env, Dir: spec.Dir, Output: &output,
+		Path: path, Args: spec.Argv, Env: ChildEnv(spec.Env), Dir: spec.Dir, Output: &output,
 		Stop: spec.StopSignal, Grace: max(0, spec.Grace), Keep: spec.Keep,
 	})
 	if err != nil {

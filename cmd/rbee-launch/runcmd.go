@@ -96,7 +96,7 @@ func (c *runCmd) end(call *cli.Call) supervisor.Ladder {
 
 // commandEnv tells the command where everything is.
 func commandEnv(up stack.Up) []string {
-	env := append(os.Environ(),
+	env := append(supervisor.ChildEnv(nil),
 		"RBEE_REGISTRY_URL="+up.Registry.URL,
 		"RBEE_QUEEN_URL="+up.Queen.URL,
 		"RBEE_WORKER_URL="+up.Worker.URL,
