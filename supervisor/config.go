@@ -38,6 +38,11 @@ type Config struct {
 	Ending <-chan struct{}
 	// Grace, asked when a stop begins for which a Spec gives so long, may shorten that.
 	Grace func(own time.Duration) time.Duration
+	// OnPulse is called every PulseEvery (1 s when zero) from Run's goroutine, whatever
+	// that waits for, but not while it hangs: in Spec, in OnEvent, or for a guard that
+	// does not answer. A watchdog can live on it.
+	OnPulse    func()
+	PulseEvery time.Duration
 	// Hurry, when closed, ends the grace period of a stop at once.
 	Hurry <-chan struct{}
 	// Signals are passed on to the child while it runs, to it alone; what comes between

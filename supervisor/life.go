@@ -129,7 +129,11 @@ func (l *life) live(ctx context.Context) outcome {
 	if ctx.Err() != nil {
 		l.emit(Event{Type: Stopping})
 	}
-	stop, gone := l.end()
+	var stop *Stop
+	gone := l.s.meanwhile(func() (err error) {
+		stop, err = l.end()
+		return err
+	})
 	if err != nil && ctx.Err() == nil {
 		err = l.explain(ctx, err)
 	}
@@ -143,18 +147,15 @@ func (l *life) live(ctx context.Context) outcome {
 // watch asks the liveness probe until the child ends or ctx does.
 func (l *life) watch(ctx context.Context) {
 	probe := l.spec.Live.withDefaults()
-	if probe.Check == nil || probe.Period < 0 {
-		select {
-		case <-l.child.Exited():
-		case <-ctx.Done():
-		}
-		return
-	}
 	ctx, cancel := l.whileItRuns(ctx)
 	defer cancel()
+	if probe.Check == nil || probe.Period < 0 {
+		_ = l.s.meanwhile(func() error { <-ctx.Done(); return nil })
+		return
+	}
 	failures := 0
-	for pause(ctx, probe.Period, nil) {
-		err := l.ask(ctx, probe)
+	for l.s.pause(ctx, probe.Period, nil) {
+		err := l.s.meanwhile(func() error { return l.ask(ctx, probe) })
 		switch {
 		case ctx.Err() != nil:
 			return

@@ -111,6 +111,9 @@ func (l *life) look(ctx context.Context, ready <-chan struct{}, waiting <-chan w
 			return nil
 		case <-ctx.Done():
 			return nil
+		case <-l.s.pulses:
+			l.s.cfg.OnPulse()
+			continue
 		case <-tick.C:
 		}
 		now := time.Now()

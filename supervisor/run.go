@@ -15,6 +15,8 @@ type supervision struct {
 	cfg   Config
 	guard *guard.Guard
 	gpus  gpus
+
+	pulses <-chan time.Time // nil where nobody asked for OnPulse
 }
 
 // ErrLeft means that the child was left with its guard, as Config.Leave asked.
@@ -41,6 +43,7 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	cfg.Restart = cfg.Restart.withDefaults()
 	s := &supervision{cfg: cfg, guard: cfg.Guard}
+	defer s.pulsing()()
 	if cfg.Adopt != nil {
 		s.guard = cfg.Adopt.Guard
 	}
@@ -124,7 +127,7 @@ func (s *supervision) run(ctx context.Context) error {
 		failures = s.cfg.Restart.record(failures, out.ready)
 		wait := s.cfg.Restart.delay(failures, chance())
 		s.emit(Event{Type: Restarting, Life: n, PID: out.pid, Wait: wait})
-		if !pause(ctx, wait, s.cfg.Again) {
+		if !s.pause(ctx, wait, s.cfg.Again) {
 			s.emit(Event{Type: Stopped, Life: n, PID: out.pid})
 			return nil
 		}
