@@ -91,6 +91,10 @@ type Config struct {
 	OnEvent func(Event)
 	// OnLine is told each line that the child prints. It must return soon, too.
 	OnLine func(supervisor.Line)
+	// OnPulse and PulseEvery are those of supervisor.Config; OnPulse is called like
+	// OnEvent, so that it does not come while that hangs.
+	OnPulse    func()
+	PulseEvery time.Duration
 	// Hurry, when closed, ends farewells and the grace period of a stop at once.
 	Hurry <-chan struct{}
 	// Signals are passed on to the child while it runs, to it alone. None when nil.

@@ -79,6 +79,8 @@ func Run(ctx context.Context, cfg Config) error {
 		Leave:   l.ask.leave,
 		Adopt:   adoption,
 		Log:     l.cfg.Log,
+
+		OnPulse: l.pulse(), PulseEvery: l.cfg.PulseEvery,
 	})
 	close(ended)
 	farewell.Wait()
@@ -222,6 +224,19 @@ func (l *launching) onEvent(ctx context.Context, s supervisor.Event) {
 		}
 	case supervisor.Exited:
 		l.unannounce(nil)
+	}
+}
+
+// pulse passes the supervisor's pulse on, through the lock that events need; nil when
+// nobody asked for it.
+func (l *launching) pulse() func() {
+	if l.cfg.OnPulse == nil {
+		return nil
+	}
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.cfg.OnPulse()
 	}
 }
 

@@ -31,6 +31,9 @@ type Config struct {
 	RegistryPort, QueenPort int
 	// OnEvent is told what happens to each part, one event at a time.
 	OnEvent func(launch.Event)
+	// OnPulse is told that a part's launch is not stuck, every Worker.PulseEvery; see
+	// launch.Config. The parts call it side by side.
+	OnPulse func(part string)
 	// OnLine is told what each part prints.
 	OnLine func(id string, l supervisor.Line)
 	Log    *slog.Logger // silent when nil
@@ -153,7 +156,7 @@ func (s *running) daemon(name string, port int, flags ...string) launch.Config {
 		Program: launch.Own(name, append([]string{"--listen={host}:{port}"}, flags...)...),
 		Port:    port, Ports: ports.Config{Range: OwnPorts, Dir: w.Ports.Dir},
 		Restart: w.Restart, Limits: w.Limits, LogDir: w.LogDir, RuntimeDir: w.RuntimeDir,
-		Hurry: w.Hurry,
+		PulseEvery: w.PulseEvery, Hurry: w.Hurry,
 	}
 }
 
@@ -180,6 +183,9 @@ func (s *running) start(ctx context.Context, name string, cfg launch.Config, reg
 			default: // said already
 			}
 		}
+	}
+	if s.cfg.OnPulse != nil {
+		cfg.OnPulse = func() { s.cfg.OnPulse(name) }
 	}
 	if s.cfg.OnLine != nil {
 		cfg.OnLine = func(l supervisor.Line) { s.cfg.OnLine(name, l) }
