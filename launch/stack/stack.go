@@ -31,9 +31,10 @@ type Config struct {
 	RegistryPort, QueenPort int
 	// OnEvent is told what happens to each part, one event at a time.
 	OnEvent func(launch.Event)
-	// OnPulse is told that a part's launch is not stuck, every Worker.PulseEvery; see
-	// launch.Config. The parts call it side by side.
-	OnPulse func(part string)
+	// OnPulse and PulseEvery are those of launch.Config, for all parts together: it is
+	// called once each of those that run has pulsed.
+	OnPulse    func()
+	PulseEvery time.Duration
 	// OnLine is told what each part prints.
 	OnLine func(id string, l supervisor.Line)
 	Log    *slog.Logger // silent when nil
@@ -83,12 +84,12 @@ type running struct {
 	cfg      Config
 	guard    *guard.Guard
 	began    time.Time
-	parts    []*part                 // in the order of their start
+	parts    []*part                 // in the order of their start; added to under events
 	lost     context.CancelCauseFunc // ends the coming up, and the use, when a part is gone
 	watchers sync.WaitGroup          // one for each part
 	clients  []interface{ Close() }
 
-	events sync.Mutex // OnEvent is called for one part at a time
+	events sync.Mutex // OnEvent and OnPulse are called for one part at a time
 }
 
 // daemons are the parts that come before the worker: the registry and the queen.
@@ -101,6 +102,17 @@ type part struct {
 	ready chan launch.Event // its Ready event, once it is known where it has to be
 	done  chan struct{}
 	err   error // once done
+
+	pulsed bool // since the stack did
+}
+
+func (p *part) ended() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
 }
 
 func (p *part) gone() error {
@@ -156,7 +168,7 @@ func (s *running) daemon(name string, port int, flags ...string) launch.Config {
 		Program: launch.Own(name, append([]string{"--listen={host}:{port}"}, flags...)...),
 		Port:    port, Ports: ports.Config{Range: OwnPorts, Dir: w.Ports.Dir},
 		Restart: w.Restart, Limits: w.Limits, LogDir: w.LogDir, RuntimeDir: w.RuntimeDir,
-		PulseEvery: w.PulseEvery, Hurry: w.Hurry,
+		Hurry: w.Hurry,
 	}
 }
 
@@ -185,12 +197,12 @@ func (s *running) start(ctx context.Context, name string, cfg launch.Config, reg
 		}
 	}
 	if s.cfg.OnPulse != nil {
-		cfg.OnPulse = func() { s.cfg.OnPulse(name) }
+		cfg.OnPulse, cfg.PulseEvery = func() { s.pulse(p) }, s.cfg.PulseEvery
 	}
 	if s.cfg.OnLine != nil {
 		cfg.OnLine = func(l supervisor.Line) { s.cfg.OnLine(name, l) }
 	}
-	s.parts = append(s.parts, p)
+	s.add(p)
 	go func() {
 		p.err = launch.Run(inner, cfg)
 		close(p.done)
@@ -218,6 +230,28 @@ func (s *running) tell(e launch.Event) {
 		defer s.events.Unlock()
 		s.cfg.OnEvent(e)
 	}
+}
+
+func (s *running) add(p *part) {
+	s.events.Lock()
+	defer s.events.Unlock()
+	s.parts = append(s.parts, p)
+}
+
+// pulse notes a part's pulse, and makes one of those of all that run.
+func (s *running) pulse(p *part) {
+	s.events.Lock()
+	defer s.events.Unlock()
+	p.pulsed = true
+	for _, other := range s.parts {
+		if !other.pulsed && !other.ended() {
+			return
+		}
+	}
+	for _, other := range s.parts {
+		other.pulsed = false
+	}
+	s.cfg.OnPulse()
 }
 
 // down ends the worker first, which can then still unregister with a queen and a
