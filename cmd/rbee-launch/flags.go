@@ -169,7 +169,9 @@ func foreground(call *cli.Call, out outputFlags, cfg launch.Config) error {
 	show := newShow(call, out, places(cfg))
 	cfg.OnEvent, cfg.OnLine = show.event, show.line
 	exitCode := inContainer(&cfg)
-	err := launchOn(call, role{}, cfg)
+	service := newService(cfg.Log)
+	defer service.close()
+	err := launchOn(call, role{}, service.follow(cfg))
 	show.close()
 	return exitCode(err)
 }

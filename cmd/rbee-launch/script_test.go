@@ -38,6 +38,7 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"scrub":     withStory((*story).scrub),
 	"gone":      withStory((*story).gone),
 	"connect":   withStory((*story).connect),
+	"manager":   withStory((*story).manager),
 }
 
 func withStory(do func(*story, *testscript.TestScript, bool, []string)) func(*testscript.TestScript, bool, []string) {

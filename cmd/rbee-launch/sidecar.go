@@ -19,6 +19,7 @@ import (
 	"github.com/rbee-launch/rbee-launch/internal/cli"
 	"github.com/rbee-launch/rbee-launch/internal/logfile"
 	"github.com/rbee-launch/rbee-launch/launch"
+	"github.com/rbee-launch/rbee-launch/supervisor"
 )
 
 // A detached launch runs in a sidecar: this program once more, with the same command
@@ -116,7 +117,8 @@ func keep(call *cli.Call, f sidecarFlags, out outputFlags, cfg launch.Config) er
 	case r.Detached:
 		return sidecar(call, r, out, cfg)
 	case f.Detach && r.Adopt == "":
-		return detach(call, out, places(cfg), resumed{resume: resume{Args: os.Args[1:], Env: os.Environ()}})
+		env := supervisor.ChildEnv(nil) // a sidecar is no part of the service that this command may be
+		return detach(call, out, places(cfg), resumed{resume: resume{Args: os.Args[1:], Env: env}})
 	default:
 		return foreground(call, out, cfg)
 	}

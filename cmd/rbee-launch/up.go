@@ -74,10 +74,13 @@ func (c *upCmd) Run(call *cli.Call) error {
 	}
 	defer show.close()
 	cfg.RegistryPort, cfg.QueenPort = c.RegistryPort, c.QueenPort
-	err = stack.Run(call.Context, cfg, func(ctx context.Context, up stack.Up) error {
+	service := newService(cfg.Log)
+	defer service.close()
+	err = stack.Run(call.Context, service.followStack(cfg), func(ctx context.Context, up stack.Up) error {
 		if !c.JSON {
 			show.print(call.Stdout, c.welcome(up))
 		}
+		service.up(fmt.Sprintf("up: registry %s, queen %s, worker %s", up.Registry.URL, up.Queen.URL, up.Worker.URL))
 		<-ctx.Done()
 		if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 			return cause
