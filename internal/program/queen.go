@@ -1,6 +1,7 @@
 package program
 
 import (
+	"context"
 	"time"
 
 	"github.com/rbee-launch/rbee-launch/internal/cli"
@@ -33,9 +34,10 @@ func (q *Queen) Run(call *cli.Call) error {
 		return err
 	}
 	log.Info("queen-rbee listens", "addr", ln.Addr())
-	return queen.New(queen.Config{
+	her := queen.New(queen.Config{
 		ID: q.ID, Advertise: q.Advertise, RegistryURL: q.RegistryURL.RegistryURL, Token: access.Token,
 		HeartbeatInterval: q.HeartbeatInterval, PollInterval: q.PollInterval, OfflineAfter: q.OfflineAfter,
 		Access: access, Log: log,
-	}).Run(call.Context, ln)
+	})
+	return serve(call.Context, log, ln, access.Token, func(ctx context.Context) error { return her.Run(ctx, ln) })
 }

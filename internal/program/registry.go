@@ -1,6 +1,7 @@
 package program
 
 import (
+	"context"
 	"time"
 
 	"github.com/rbee-launch/rbee-launch/internal/cli"
@@ -29,8 +30,10 @@ func (r *Registry) Run(call *cli.Call) error {
 		return err
 	}
 	log.Info("rbee-registry listens", "addr", ln.Addr())
-	return server.Run(call.Context, ln, server.Config{
-		OnlineWindow: r.OnlineWindow, RemoveAfter: r.RemoveAfter,
-		Token: access.Token, TokenHint: access.TokenHint, Hosts: access.Hosts, Log: log,
+	return serve(call.Context, log, ln, access.Token, func(ctx context.Context) error {
+		return server.Run(ctx, ln, server.Config{
+			OnlineWindow: r.OnlineWindow, RemoveAfter: r.RemoveAfter,
+			Token: access.Token, TokenHint: access.TokenHint, Hosts: access.Hosts, Log: log,
+		})
 	})
 }

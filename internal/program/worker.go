@@ -73,7 +73,7 @@ func (w *Worker) Run(call *cli.Call) error {
 	if w.QueenURL != nil {
 		cfg.QueenURL = *w.QueenURL
 	}
-	err = worker.New(cfg).Run(ctx, ln)
+	err = serve(ctx, log, ln, access.Token, func(ctx context.Context) error { return worker.New(cfg).Run(ctx, ln) })
 	if errors.Is(err, worker.ErrCrashed) {
 		return cli.WithCode(codeCrashed, err)
 	}
