@@ -48,6 +48,7 @@ type Vitals struct {
 	IO       uint64        `json:"io_bytes"`            // read and written by its tree
 	LastLine string        `json:"last_line,omitempty"` // of its output
 	Waiting  string        `json:"waiting,omitempty"`   // the probe that has not passed, and what it said
+	Status   string        `json:"status,omitempty"`    // what the child says of itself, where a Notify probe listens
 }
 
 // Line is one line of a child's output, without its end.

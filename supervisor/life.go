@@ -23,6 +23,7 @@ type life struct {
 	at    netip.AddrPort // spec.Addr
 	child *guard.Child
 	out   *output
+	says  *notices
 
 	began    time.Time
 	readyAt  time.Time // zero until then
@@ -70,13 +71,17 @@ func (l *life) begin(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("start %s: %w", spec.Name, err)
 	}
+	if l.says, err = openNotices(spec.Ready, l.s.cfg.Log); err != nil {
+		return fmt.Errorf("start %s: %w", spec.Name, err)
+	}
 	l.began = time.Now()
 	output := l.output()
 	l.child, err = l.s.guard.Spawn(ctx, guard.Command{
-		Path: path, Args: spec.Argv, Env: ChildEnv(spec.Env), Dir: spec.Dir, Output: &output,
+		Path: path, Args: spec.Argv, Env: l.says.env(spec.Env), Dir: spec.Dir, Output: &output,
 		Stop: spec.StopSignal, Grace: max(0, spec.Grace), Keep: spec.Keep,
 	})
 	if err != nil {
+		l.says.close()
 		return err
 	}
 	l.emit(Event{Type: Spawned})
@@ -99,6 +104,9 @@ func (l *life) adopt(ctx context.Context, a *Adoption) error {
 	for _, line := range tail {
 		l.out.keep(line)
 	}
+	if l.says, err = openNotices(l.spec.Ready, l.s.cfg.Log); err != nil {
+		l.s.cfg.Log.Warn("what the adopted child says at its "+notifyVar+" is not heard", "err", err)
+	}
 	l.emit(Event{Type: Adopted})
 	return nil
 }
@@ -109,6 +117,8 @@ func (l *life) live(ctx context.Context) outcome {
 	defer stopPassing()
 	ctx, cancel := l.s.untilAsked(ctx)
 	defer cancel()
+	l.says.start(l.tree)
+	defer l.says.close()
 	var err error
 	if !l.wasReady {
 		err = l.awaitReady(ctx)
@@ -188,7 +198,7 @@ func (l *life) whileItRuns(ctx context.Context) (context.Context, context.Cancel
 // ask puts a probe's question and counts the answer only if nobody but the child's
 // tree listens on its address.
 func (l *life) ask(ctx context.Context, p Probe) error {
-	err := p.ask(ctx, Child{PID: l.child.PID(), Logged: l.out.logged, guard: l.s.guard})
+	err := p.ask(ctx, Child{PID: l.child.PID(), Logged: l.out.logged, guard: l.s.guard, notices: l.says})
 	if err != nil || l.spec.Addr == "" || l.spec.AnyOwner {
 		return err
 	}

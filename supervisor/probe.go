@@ -29,6 +29,8 @@ type Probe struct {
 	Period time.Duration
 	// Failures in a row make a ready child unhealthy; 3 when zero.
 	Failures int
+
+	notify string // the name of the socket that it waits at; see Notify
 }
 
 // Child is what a probe may know of the child it asks.
@@ -36,7 +38,8 @@ type Child struct {
 	PID    int
 	Logged func(*regexp.Regexp) bool // whether a line of this life's output matched
 
-	guard *guard.Guard
+	guard   *guard.Guard
+	notices *notices
 }
 
 func (p Probe) withDefaults() Probe {

@@ -19,6 +19,9 @@ const (
 // errEnded is the reason why a start is given up when the child ends.
 var errEnded = errors.New("the child ended")
 
+// errNotYet is what a probe has said before it has said anything.
+var errNotYet = errors.New("not yet")
+
 // awaitReady passes all readiness probes, or returns why that is not to be: the
 // child ended, it stalled, a probe said so, its address is another's, ctx ended.
 func (l *life) awaitReady(ctx context.Context) error {
@@ -70,6 +73,7 @@ type waitingFor struct {
 // pass asks a probe until it passes, quickly at first, and at once when the child
 // prints something: servers like to say that they listen.
 func (l *life) pass(ctx context.Context, p Probe, waiting chan waitingFor) error {
+	replace(waiting, waitingFor{probe: p.Name, err: errNotYet}) // its first answer may be long in coming
 	for wait := firstPoll; ; wait = min(wait*5/4, lastPoll) {
 		err := l.ask(ctx, p)
 		switch {
@@ -80,11 +84,7 @@ func (l *life) pass(ctx context.Context, p Probe, waiting chan waitingFor) error
 		case isFatal(err):
 			return fmt.Errorf("%s: %w", p.Name, err)
 		}
-		select { // replace what nobody has looked at yet
-		case <-waiting:
-		default:
-		}
-		waiting <- waitingFor{probe: p.Name, err: err, loading: isLoading(err)}
+		replace(waiting, waitingFor{probe: p.Name, err: err, loading: isLoading(err)})
 		if !pause(ctx, wait, l.out.more) {
 			return ctx.Err()
 		}
@@ -92,6 +92,15 @@ func (l *life) pass(ctx context.Context, p Probe, waiting chan waitingFor) error
 			return ctx.Err()
 		}
 	}
+}
+
+// replace puts w in the place of what nobody has looked at yet.
+func replace(waiting chan waitingFor, w waitingFor) {
+	select {
+	case <-waiting:
+	default:
+	}
+	waiting <- w
 }
 
 // look watches a starting child for signs of life until it is ready.
@@ -119,6 +128,8 @@ func (l *life) look(ctx context.Context, ready <-chan struct{}, waiting <-chan w
 		now := time.Now()
 		usage := UsageOf(ctx, l.child.Pids())
 		sign := alive(before, usage, now.Sub(lastLook)) || l.out.lines() > lines
+		spoke, status := l.says.look(now)
+		sign, seen.Status = sign || spoke, status
 		before, lines, lastLook = usage, l.out.lines(), now
 		select {
 		case w := <-waiting:

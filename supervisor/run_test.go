@@ -27,6 +27,9 @@ func TestMain(m *testing.M) {
 	if addr := os.Getenv(serveEnv); addr != "" {
 		serve(addr)
 	}
+	if how := os.Getenv(sayEnv); how != "" {
+		sayer(how)
+	}
 	os.Exit(m.Run())
 }
 
