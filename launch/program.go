@@ -22,10 +22,11 @@ type Program func(ctx context.Context, at Target) (supervisor.Spec, error)
 // is set must all pass, in this order; with nothing set, its port must take a
 // connection.
 type Health struct {
-	Log  *regexp.Regexp // a line of its output matches
-	TCP  bool           // its port takes a connection
-	HTTP string         // a GET of this path is answered with 200-399; "/health"
-	Exec []string       // this command ends with exit code 0; {port} stands for the port
+	Log    *regexp.Regexp // a line of its output matches
+	Notify bool           // it says READY=1 as to systemd; see supervisor.Notify
+	TCP    bool           // its port takes a connection
+	HTTP   string         // a GET of this path is answered with 200-399; "/health"
+	Exec   []string       // this command ends with exit code 0; {port} stands for the port
 }
 
 // Command is any server at all: {port}, {host} and {id} in its arguments are filled
@@ -38,12 +39,16 @@ func Command(argv []string, health Health) Program {
 		env := append(os.Environ(), "PORT="+strconv.Itoa(at.Port), "HOST="+at.Host)
 		spec := supervisor.Spec{Argv: at.fill(argv), Env: env, Addr: at.Addr()}
 		spec.GPU = os.Getenv("CUDA_VISIBLE_DEVICES") != "" // for want of a better sign
-		// A log line can't be repeated later, so the port speaks for life.
+		// A log line or a message can't be repeated later, so the port speaks for life.
 		spec.Live = supervisor.TCP(at.Addr())
 		if health.Log != nil {
 			spec.Ready = append(spec.Ready, supervisor.LogLine(health.Log))
 		}
-		if health.TCP || (health.Log == nil && health.HTTP == "" && len(health.Exec) == 0) {
+		if health.Notify {
+			// Named after the life, so that whoever takes it over can listen there again.
+			spec.Ready = append(spec.Ready, supervisor.Notify("rbee/"+at.InstanceID))
+		}
+		if health.TCP || (health.HTTP == "" && len(health.Exec) == 0 && len(spec.Ready) == 0) {
 			spec.Ready = append(spec.Ready, supervisor.TCP(at.Addr()))
 		}
 		if health.HTTP != "" {

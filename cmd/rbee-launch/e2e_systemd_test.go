@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"os"
 	"strings"
@@ -66,5 +67,32 @@ func TestWatchdogStarvesWithTheLauncher(t *testing.T) {
 	}
 	if !hears("WATCHDOG=1", e2eLimit) {
 		t.Error("it does not feed its watchdog again")
+	}
+}
+
+// A server that nobody here wrote is ready when it says so itself.
+func TestRedisNotifies(t *testing.T) {
+	t.Parallel()
+	redis := need(t, "redis-server")
+	cmd := rbeeLaunch(t, "", "exec", "--id", "redis", "--port", ownPort(t), "--registry-url", "", "--queen-url", "", "--json",
+		"--health-notify", "--", redis, "--supervised", "systemd", "--port", "{port}", "--save", "")
+	events, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(events)
+	for lines.Scan() && !strings.Contains(lines.Text(), `"event":"ready"`) {
+	}
+	if !strings.Contains(lines.Text(), `"event":"ready"`) {
+		t.Errorf("it is never ready, the last event is %s", lines.Text())
+	}
+	_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+	for lines.Scan() {
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
 	}
 }

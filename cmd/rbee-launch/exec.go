@@ -27,10 +27,12 @@ type healthFlags struct {
 	HealthTCP  bool   `name:"health-tcp" help:"Its port takes a connection (the default)." group:"health"`
 	HealthExec string `name:"health-exec" help:"This command, split at spaces, ends with exit code 0; {port} is filled in." placeholder:"COMMAND" group:"health"`
 	HealthLog  string `name:"health-log" help:"A line of its output matches; what else is asked is asked after that." placeholder:"REGEXP" group:"health"`
+
+	HealthNotify bool `name:"health-notify" help:"It says READY=1 at NOTIFY_SOCKET, as services of systemd's do." group:"health"`
 }
 
 func (f healthFlags) health() (launch.Health, error) {
-	h := launch.Health{HTTP: f.HealthHTTP, TCP: f.HealthTCP, Exec: strings.Fields(f.HealthExec)}
+	h := launch.Health{HTTP: f.HealthHTTP, TCP: f.HealthTCP, Exec: strings.Fields(f.HealthExec), Notify: f.HealthNotify}
 	if f.HealthLog != "" {
 		re, err := regexp.Compile(f.HealthLog)
 		if err != nil {

@@ -173,5 +173,8 @@ func loadingInWords(e launch.Event) string {
 	if e.ModelBytes > 0 {
 		text += fmt.Sprintf(" of %d", e.ModelBytes>>20)
 	}
+	if e.Seen.Status != "" {
+		text += ": " + e.Seen.Status // its own words
+	}
 	return text
 }

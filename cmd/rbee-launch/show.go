@@ -260,6 +260,9 @@ func progressLine(e launch.Event) string {
 	case e.Seen.RSS > 0:
 		parts = append(parts, fmt.Sprintf("%d MB", e.Seen.RSS>>20))
 	}
+	if e.Seen.Status != "" {
+		parts = append(parts, e.Seen.Status)
+	}
 	if e.Seen.LastLine != "" {
 		parts = append(parts, e.Seen.LastLine)
 	}
