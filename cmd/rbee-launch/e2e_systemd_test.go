@@ -4,10 +4,15 @@ import (
 	"bufio"
 	"errors"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/rbee-launch/rbee-launch/internal/program"
 )
 
 // A launcher that is stopped feeds its watchdog no more, as long as it is.
@@ -95,4 +100,64 @@ func TestRedisNotifies(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)
 	}
+}
+
+const deployDir = "../../deploy/systemd"
+
+// systemd finds no fault with the units; what they run is another matter, so there are
+// programs in its place.
+func TestUnitsVerify(t *testing.T) {
+	t.Parallel()
+	analyze := need(t, "systemd-analyze")
+	dir := t.TempDir()
+	for name, text := range units(t) {
+		writeFile(t, filepath.Join(dir, name), regexp.MustCompile(`/usr/local/bin/[a-z-]+`).ReplaceAllString(text, "/bin/sh"))
+		instance := strings.Replace(name, "@.", "@example.", 1)
+		out, err := exec.Command(analyze, "verify", "--man=no", filepath.Join(dir, instance)).CombinedOutput()
+		if err != nil || len(out) > 0 {
+			t.Errorf("%s: %v\n%s", instance, err, out)
+		}
+	}
+}
+
+// The programs that the units start are there, or known to be still to come, and our own
+// command line is one that we take.
+func TestUnitsCommands(t *testing.T) {
+	t.Parallel()
+	for name, text := range units(t) {
+		command := regexp.MustCompile(`(?m)^ExecStart=/usr/local/bin/(\S+)(.*)$`).FindStringSubmatch(text)
+		switch {
+		case command == nil:
+			t.Errorf("%s starts nothing of ours", name)
+		case command[1] == "rbee-launch":
+			parser, err := app().Parser()
+			if err != nil {
+				t.Fatal(err)
+			}
+			args := strings.ReplaceAll(command[2], "$ENGINE_ARGS", "--ctx-size 8192")
+			if _, err := parser.Parse(strings.Fields(args)); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		case !program.Knows(command[1]) && !strings.Contains(text, "ConditionFileIsExecutable=/usr/local/bin/"+command[1]+"\n"):
+			t.Errorf("%s starts %s, which there is not", name, command[1])
+		}
+	}
+}
+
+// units are the texts of our unit files by name.
+func units(t *testing.T) map[string]string {
+	t.Helper()
+	files, err := filepath.Glob(deployDir + "/*.service")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("there are no units in %s, %v", deployDir, err)
+	}
+	found := map[string]string{}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found[filepath.Base(file)] = string(text)
+	}
+	return found
 }
