@@ -36,9 +36,10 @@ build:
 demo *FLAGS:
 	go run ./cmd/rbee-launch up {{FLAGS}}
 
-# launches against a bare fork and connect of the same child, heartbeats against a bare handler
+# each beside the least that could be done, in one run: launches, crashes, stops, heartbeats; and what sidecars take
 bench:
-	go test -run '^$' -bench Launch -benchtime 20x ./launch
+	go test -run '^$' -bench 'Launch|Crash|Stop' -benchtime 20x ./launch
+	go test -run '^$' -bench 'Ps|Idle' -benchtime 1x ./cmd/rbee-launch
 	go test -run '^$' -bench Heartbeat -benchtime 2s ./registry/server | \
 		awk '{ print } /Heartbeat\/registry/ { ours = $(NF-1) } /Heartbeat\/bare/ { bare = $(NF-1) } \
 			END { printf "heartbeats: %.2f of what a bare handler takes\n", ours / bare }'

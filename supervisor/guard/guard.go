@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -175,9 +176,10 @@ func (g *Guard) Detach() {
 // listen takes the guard's reports until it ends.
 func (g *Guard) listen() {
 	defer close(g.read)
+	reports := bufio.NewReaderSize(g.conn, 64<<10)
 	for {
 		var r report
-		if _, err := receive(g.conn, &r); err != nil {
+		if err := read(reports, &r); err != nil {
 			break
 		}
 		g.mu.Lock()

@@ -42,9 +42,6 @@ func Main() {
 	if err != nil {
 		os.Exit(1)
 	}
-	// PDEATHSIG fires at the end of the thread that made the child, so the children
-	// are all made by a thread that lives as long as this process.
-	runtime.LockOSThread()
 	becomeGuard()
 	m := newMinder()
 	m.run(conn)
@@ -59,6 +56,7 @@ type minder struct {
 	callers  chan *net.UnixConn // programs that come later
 	drained  chan uint64        // children whose output has ended
 	childish chan os.Signal
+	forks    chan func() // run by the thread that is the children's parent
 	patience *time.Timer // for a program that was announced by opLeave
 	wards    map[uint64]*ward
 	kin      map[identity]uint64 // descendants whose ward is known, should they be orphaned
@@ -90,21 +88,33 @@ func newMinder() *minder {
 	m := &minder{
 		self:     self,
 		cgroups:  cgroups{guard: self, off: os.Getenv(noneEnv) != ""},
-		requests: make(chan request),
+		requests: make(chan request, 128), // as many as a program may have at once without a switch of threads for each
 		callers:  make(chan *net.UnixConn),
 		drained:  make(chan uint64),
 		childish: make(chan os.Signal, 1),
+		forks:    make(chan func()),
 		patience: time.NewTimer(time.Hour),
 		wards:    map[uint64]*ward{},
 		kin:      map[identity]uint64{},
 		held:     map[string]heldFile{},
 	}
 	m.patience.Stop()
+	go m.fork()
 	signal.Notify(m.childish, syscall.SIGCHLD)
 	// Caught, not ignored: a child would inherit the ignoring. These are meant for
 	// the program, which then ends its children as it sees fit.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	return m
+}
+
+// fork makes the children: PDEATHSIG fires at the end of the thread that made a child, so
+// this one lives as long as the process. Nothing else runs on it, since each word to a
+// goroutine that has a thread to itself takes a switch of threads.
+func (m *minder) fork() {
+	runtime.LockOSThread()
+	for job := range m.forks {
+		job()
+	}
 }
 
 func (m *minder) run(conn *net.UnixConn) {
@@ -129,6 +139,7 @@ func (m *minder) run(conn *net.UnixConn) {
 			}
 			m.lastWill()
 		case <-m.childish:
+			m.takeRequests()
 			m.reap()
 			pause = first
 		case <-recheck.C:
@@ -142,6 +153,19 @@ func (m *minder) run(conn *net.UnixConn) {
 		}
 	}
 	m.giveBack()
+}
+
+// takeRequests does what is asked for already. To look after a hundred children that are
+// told to end takes less when the looking comes after the telling.
+func (m *minder) takeRequests() {
+	for range cap(m.requests) {
+		select {
+		case req := <-m.requests:
+			m.handle(req)
+		default:
+			return
+		}
+	}
 }
 
 func (m *minder) handle(req request) {
@@ -223,7 +247,13 @@ func (m *minder) start(w *ward, req request) (err error) {
 		defer stderr.Close()
 		req.files = []*os.File{req.files[0], stdout, stderr}
 	}
-	if w.pid, w.cgroup, err = m.forkExec(req); err != nil {
+	forked := make(chan struct{})
+	m.forks <- func() {
+		w.pid, w.cgroup, err = m.forkExec(req)
+		close(forked)
+	}
+	<-forked
+	if err != nil {
 		if w.out != nil {
 			w.out.close()
 		}
@@ -300,13 +330,12 @@ func (m *minder) sweep() {
 	left := m.survey()
 	for id, w := range m.wards {
 		if w.exited && !w.gone && len(left[id]) == 0 && len(left[0]) == 0 && !w.cgroup.populated() {
-			w.cgroup.remove()
 			w.gone = true
-			if w.out == nil {
-				m.bury(id)
-			} else {
-				go w.out.finish(func() { m.drained <- id })
-			}
+			go func() {
+				w.cgroup.remove()
+				w.out.finish()
+				m.drained <- id
+			}()
 		}
 	}
 }

@@ -88,16 +88,50 @@ func (o *outlet) run() {
 		queue, closed := o.queue, o.closed
 		o.queue = nil
 		o.mu.Unlock()
-		for _, m := range queue {
-			if send(o.conn, m.report, m.files) != nil {
-				return // a program that is gone shows as the end of its requests
-			}
-			o.progress(len(m.Lines))
+		if o.send(queue) != nil {
+			return // a program that is gone shows as the end of its requests
 		}
 		if closed {
 			return
 		}
 	}
+}
+
+// chunk is about how much is written at once, in bytes: each write wakes the program.
+const chunk = 32 << 10
+
+// send writes messages, small ones together.
+func (o *outlet) send(queue []message) error {
+	var text []byte
+	lines := 0
+	flush := func() error {
+		if len(text) == 0 {
+			return nil
+		}
+		_, err := o.conn.Write(text)
+		o.progress(lines)
+		text, lines = text[:0], 0
+		return err
+	}
+	for _, m := range queue {
+		if len(m.files) > 0 || len(text) >= chunk {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+		if len(m.files) > 0 {
+			if err := send(o.conn, m.report, m.files); err != nil {
+				return err
+			}
+			continue
+		}
+		one, err := encode(m.report)
+		if err != nil {
+			return err
+		}
+		text, lines = append(text, one...), lines+len(m.Lines)
+	}
+	return flush()
 }
 
 func (o *outlet) progress(lines int) {

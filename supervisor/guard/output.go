@@ -82,14 +82,17 @@ func (k *keeper) read() {
 }
 
 // finish gives the readers a last moment, since a process outside the tree may have
-// been handed a stream and keep it open for ever, then closes everything and says so.
-func (k *keeper) finish(done func()) {
+// been handed a stream and keep it open for ever, then closes everything. A nil keeper
+// has nothing to finish.
+func (k *keeper) finish() {
+	if k == nil {
+		return
+	}
 	for _, pipe := range k.pipes {
 		_ = pipe.SetReadDeadline(time.Now().Add(drainLimit))
 	}
 	k.readers.Wait()
 	k.close()
-	done()
 }
 
 func (k *keeper) close() {

@@ -77,9 +77,9 @@ func (m *minder) survey() map[uint64][]process {
 }
 
 // remember notes whose the ward's descendants are while that can still be seen:
-// the signal that follows may orphan them.
+// the signal that follows may orphan them. Those in a cgroup show it themselves.
 func (m *minder) remember(w *ward) {
-	if w.exited {
+	if w.exited || w.cgroup != "" {
 		return
 	}
 	for _, p := range family(w.pid) {

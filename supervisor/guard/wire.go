@@ -124,8 +124,18 @@ const maxMessage = 16 << 20
 // maxFiles bounds the files beside one message: a child's three, or what was entrusted.
 const maxFiles = 16
 
-func send(conn *net.UnixConn, v any, files []*os.File) error {
+// encode is one message, its length first.
+func encode(v any) ([]byte, error) {
 	body, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	return append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...), nil
+}
+
+// send sends one message, and files beside its first byte.
+func send(conn *net.UnixConn, v any, files []*os.File) error {
+	message, err := encode(v)
 	if err != nil {
 		return err
 	}
@@ -137,19 +147,18 @@ func send(conn *net.UnixConn, v any, files []*os.File) error {
 		}
 		rights = syscall.UnixRights(fds...)
 	}
-	var head [4]byte
-	binary.BigEndian.PutUint32(head[:], uint32(len(body)))
-	n, oobn, err := conn.WriteMsgUnix(head[:], rights, nil)
+	n, oobn, err := conn.WriteMsgUnix(message, rights, nil)
 	if err != nil {
 		return err
 	}
-	if n != len(head) || oobn != len(rights) {
+	if oobn != len(rights) {
 		return io.ErrShortWrite
 	}
-	_, err = conn.Write(body)
+	_, err = conn.Write(message[n:])
 	return err
 }
 
+// receive takes one message, and the files beside it.
 func receive(conn *net.UnixConn, v any) ([]*os.File, error) {
 	var head [4]byte
 	oob := make([]byte, syscall.CmsgSpace(maxFiles*4))
@@ -167,15 +176,28 @@ func receive(conn *net.UnixConn, v any) ([]*os.File, error) {
 	if _, err := io.ReadFull(conn, head[n:]); err != nil {
 		return files, err
 	}
+	return files, readBody(conn, head, v)
+}
+
+// read takes one message that no file is beside.
+func read(r io.Reader, v any) error {
+	var head [4]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return err
+	}
+	return readBody(r, head, v)
+}
+
+func readBody(r io.Reader, head [4]byte, v any) error {
 	size := binary.BigEndian.Uint32(head[:])
 	if size > maxMessage {
-		return files, fmt.Errorf("a message of %d bytes", size)
+		return fmt.Errorf("a message of %d bytes", size)
 	}
 	body := make([]byte, size)
-	if _, err := io.ReadFull(conn, body); err != nil {
-		return files, err
+	if _, err := io.ReadFull(r, body); err != nil {
+		return err
 	}
-	return files, json.Unmarshal(body, v)
+	return json.Unmarshal(body, v)
 }
 
 func rightsFiles(oob []byte) ([]*os.File, error) {
