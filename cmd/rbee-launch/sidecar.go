@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/DeRuina/timberjack"
 	"golang.org/x/sys/unix"
@@ -202,13 +203,19 @@ func (p *parent) tell(m message) {
 	if err := p.enc.Encode(m); err != nil { // it has gone its way
 		p.enc = nil
 		_ = p.f.Close()
-		debug.FreeOSMemory() // what the start took is not needed again
 	}
 }
+
+// settled is how long after its child is ready a sidecar gives back the memory that the
+// start took: it may live for months, beside a hundred others.
+const settled = time.Second
 
 // event passes an event on; the first says which file goes on with the log.
 func (p *parent) event(e launch.Event) {
 	p.tell(message{Event: &e})
+	if e.Event == launch.Ready {
+		time.AfterFunc(settled, debug.FreeOSMemory)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.log == nil && e.ID != "" && p.dir != "" {
