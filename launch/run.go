@@ -259,15 +259,26 @@ func (l *launching) component(ctx context.Context) registry.Component {
 		}
 	}
 	maps.DeleteFunc(meta, func(_ string, v any) bool { return v == "" })
-	model := l.cfg.Model
-	if l.cfg.Serves != nil {
-		model = l.cfg.Serves()
-	}
 	return registry.Component{
 		Kind: registry.Worker, ID: l.target.ID, InstanceID: l.target.InstanceID,
 		Hostname: l.cfg.Advertise, Port: l.target.Port,
-		WorkerType: l.cfg.Type, Model: model, Metadata: meta,
+		WorkerType: l.cfg.Type, Model: l.serves(), Metadata: meta,
 	}
+}
+
+// serves is the model's name as the child serves it. One that was adopted was not loaded
+// by this launcher, and goes by the name that it was registered under.
+func (l *launching) serves() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.shown.Serves == "" {
+		l.shown.Serves = l.cfg.Model
+		if l.cfg.Serves != nil {
+			l.shown.Serves = l.cfg.Serves()
+		}
+		l.show()
+	}
+	return l.shown.Serves
 }
 
 // announce registers the life that has become ready.

@@ -55,7 +55,7 @@ func (s *state) follow(e Event) {
 		if s.Status == InBackoff {
 			s.Restarts++
 		}
-		s.Status, s.PID, s.StartedAt, s.WasReady = Starting, e.PID, e.Time, false
+		s.Status, s.PID, s.StartedAt, s.WasReady, s.Serves = Starting, e.PID, e.Time, false, ""
 		s.Registry, s.Queen = false, false
 	case Adopted:
 		s.Status, s.PID = Starting, e.PID
@@ -87,7 +87,8 @@ type state struct {
 	LeaseDir     string          `json:"lease_dir,omitempty"`
 	OnOrphan     OnOrphan        `json:"on_orphan"`
 	Life         int             `json:"life"`
-	WasReady     bool            `json:"was_ready"` // the present life
+	WasReady     bool            `json:"was_ready"`        // the present life
+	Serves       string          `json:"serves,omitempty"` // the model's name as it was registered for the present life
 	StopSignal   int             `json:"stop_signal"`
 	SecondSignal int             `json:"second_signal"`
 	GraceMS      int64           `json:"grace_ms"`

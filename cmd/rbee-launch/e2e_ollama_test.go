@@ -12,7 +12,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
+	"github.com/rbee-launch/rbee-launch/launch"
 	"github.com/rbee-launch/rbee-launch/registry"
 )
 
@@ -142,6 +144,65 @@ func TestOllamaServerKilled(t *testing.T) {
 	tree := l.tree()
 	l.stop()
 	l.nothingLeft(tree, second.Port)
+}
+
+// TestOllamaAdopted: a real engine goes on answering while its sidecar is killed, and
+// under the next one, and the one after an upgrade.
+func TestOllamaAdopted(t *testing.T) {
+	path := need(t, "ollama")
+	if runtime.GOOS != "linux" {
+		t.Skip("finds processes through /proc")
+	}
+	t.Parallel()
+	reg := startRegistry(t, nil)
+	base := rbeeLaunch(t, filepath.Dir(path))
+	command := func(args ...string) string {
+		t.Helper()
+		cmd := exec.Cmd{Path: base.Path, Args: append([]string{"rbee-launch"}, args...), Env: base.Env, Dir: base.Dir}
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("%s: %v%s", args, err, stderrOf(err))
+		}
+		return string(out)
+	}
+	command("worker", "-d", "--id", "llm", "--engine", "ollama", "--model", tinyModel(t), "--port", ownPort(t),
+		"--registry-url", reg.url, "--queen-url", "")
+	defer command("stop", "--all")
+	first := reg.workers()[0]
+	wantChat(t, first)
+	inspect := func() (i launch.Inspection) {
+		t.Helper()
+		if err := json.Unmarshal([]byte(command("inspect", "llm")), &i); err != nil {
+			t.Fatal(err)
+		}
+		return i
+	}
+	before := inspect()
+	if before.Processes < 2 {
+		t.Errorf("a server and its runner are %d processes", before.Processes)
+	}
+	if err := syscall.Kill(before.SupervisorPID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	wantChat(t, first)
+	for !strings.Contains(command("ps"), "orphaned") { // its guard may not have noticed yet
+		time.Sleep(time.Millisecond)
+	}
+	command("adopt", "llm")
+	wantChat(t, first)
+	command("upgrade", "llm")
+	now := inspect()
+	if now.PID != before.PID || now.InstanceID != before.InstanceID || now.Status != launch.IsReady {
+		t.Errorf("it goes on as %+v, was %+v", now.Launch, before.Launch)
+	}
+	if again := reg.workers(); len(again) != 1 || again[0].Model != first.Model || again[0].InstanceID != first.InstanceID {
+		t.Errorf("registered as %+v, was %+v", again, first)
+	}
+	wantChat(t, first)
+	command("stop", "llm")
+	if left := reg.workers(); len(left) > 0 {
+		t.Errorf("the registry still lists %v", left)
+	}
 }
 
 func TestOllamaModelUnknown(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -154,7 +153,7 @@ func become(over *launch.HandedOverError, r role, said json.RawMessage) error {
 			return fmt.Errorf("keep the control socket open: %w", err)
 		}
 	}
-	argv := append([]string{filepath.Base(over.Path)}, again.Args...)
+	argv := append([]string{os.Args[0]}, again.Args...) // by its name it knows which program it is
 	if err := syscall.Exec(over.Path, argv, append(again.Env, r.env())); err != nil {
 		return fmt.Errorf("run %s: %w", over.Path, err)
 	}
