@@ -38,6 +38,33 @@ func (g cgroup) populated() bool {
 	return err == nil && bytes.Contains(events, []byte("populated 1"))
 }
 
+// pids lists who is in the cgroup and below; false where there is none.
+func (g cgroup) pids() (pids []int, ok bool) {
+	if g == "" {
+		return nil, false
+	}
+	list, err := os.ReadFile(g.file("cgroup.procs"))
+	if err != nil {
+		return nil, false
+	}
+	for _, field := range bytes.Fields(list) {
+		pid, _ := strconv.Atoi(string(field))
+		pids = append(pids, pid)
+	}
+	var dir syscall.Stat_t
+	if syscall.Stat(string(g), &dir) == nil && dir.Nlink <= 2 {
+		return pids, true // it has no cgroups below
+	}
+	below, _ := os.ReadDir(string(g)) // what goes just now has nobody in it
+	for _, e := range below {
+		if e.IsDir() {
+			more, _ := cgroup(g.file(e.Name())).pids()
+			pids = append(pids, more...)
+		}
+	}
+	return pids, true
+}
+
 // remove removes the cgroup and those that its processes made below, as long as
 // they are empty.
 func (g cgroup) remove() {

@@ -3,6 +3,7 @@ package guard
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -172,6 +173,17 @@ func (m *minder) forget(pid int) {
 
 // Pids lists the living processes of the child's tree, its own first.
 func (c *Child) Pids() []int {
+	if pids, ok := c.cgroup.pids(); ok {
+		// The kernel lists those that have ended and were not reaped as well, in no order.
+		pids = slices.DeleteFunc(pids, func(pid int) bool {
+			p, there := readProcess(pid)
+			return !there || p.zombie
+		})
+		if i := slices.Index(pids, c.pid); i > 0 {
+			pids[0], pids[i] = pids[i], pids[0]
+		}
+		return pids
+	}
 	var pids []int
 	for _, p := range c.tree() {
 		if !p.zombie {

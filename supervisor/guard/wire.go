@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -65,20 +66,22 @@ func (t *text) UnmarshalJSON(body []byte) error {
 	return err
 }
 
+// Each text ends with a 0: an environment in one piece is read in a fraction of the time.
 func (t texts) MarshalJSON() ([]byte, error) {
-	all := make([][]byte, len(t))
-	for i, s := range t {
-		all[i] = []byte(s)
+	var all []byte
+	for _, s := range t {
+		all = append(append(all, s...), 0)
 	}
 	return json.Marshal(all)
 }
 
 func (t *texts) UnmarshalJSON(body []byte) error {
-	var all [][]byte
+	var all []byte
 	err := json.Unmarshal(body, &all)
-	for _, b := range all {
-		*t = append(*t, string(b))
+	for one := range bytes.SplitSeq(all, []byte{0}) {
+		*t = append(*t, string(one))
 	}
+	*t = (*t)[:len(*t)-1] // what comes after the last 0
 	return err
 }
 
