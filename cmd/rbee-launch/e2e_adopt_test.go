@@ -6,11 +6,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -39,18 +37,7 @@ func TestAdoptAgainAndAgain(t *testing.T) {
 	// The child prints in bursts, as long as it serves.
 	script := `llm-worker-rbee --port "$PORT" --registry-url= --queen-url= --log-level=error &
 		i=0; while :; do i=$((i+1)); echo line $i; [ $((i % 20)) -ne 0 ] || sleep 0.01; done`
-	base := rbeeLaunch(t, filepath.Dir(mustLook(t, "rbee-launch")))
-	command := func(args ...string) string {
-		t.Helper()
-		cmd := exec.Cmd{Path: base.Path, Args: append([]string{"rbee-launch"}, args...), Env: base.Env, Dir: base.Dir}
-		var stderr strings.Builder
-		cmd.Stderr = &stderr
-		out, err := cmd.Output()
-		if err != nil {
-			t.Fatalf("%s: %v: %s", args, err, stderr.String())
-		}
-		return string(out)
-	}
+	command, dir := oneUser(t, filepath.Dir(mustLook(t, "rbee-launch")))
 	command("exec", "-d", "--id", "talker", "--port", port, "--registry-url", srv.URL, "--queen-url", "",
 		"--heartbeat-interval", beat.String(), "--grace", "1s", "--health-http", "/health", "--", "sh", "-c", script)
 	defer command("stop", "--all")
@@ -85,7 +72,7 @@ func TestAdoptAgainAndAgain(t *testing.T) {
 		t.Errorf("it was silent for %s, with a heartbeat every %s", longest, beat)
 	}
 	command("stop", "talker")
-	holdLines(t, filepath.Join(base.Dir, "rbee_state_dir", "logs", "talker*.log"))
+	holdLines(t, filepath.Join(dir, "rbee_state_dir", "logs", "talker*.log"))
 }
 
 // beatLog notes when a registry hears of its one worker.

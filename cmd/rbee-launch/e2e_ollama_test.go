@@ -155,16 +155,7 @@ func TestOllamaAdopted(t *testing.T) {
 	}
 	t.Parallel()
 	reg := startRegistry(t, nil)
-	base := rbeeLaunch(t, filepath.Dir(path))
-	command := func(args ...string) string {
-		t.Helper()
-		cmd := exec.Cmd{Path: base.Path, Args: append([]string{"rbee-launch"}, args...), Env: base.Env, Dir: base.Dir}
-		out, err := cmd.Output()
-		if err != nil {
-			t.Fatalf("%s: %v%s", args, err, stderrOf(err))
-		}
-		return string(out)
-	}
+	command, _ := oneUser(t, filepath.Dir(path))
 	command("worker", "-d", "--id", "llm", "--engine", "ollama", "--model", tinyModel(t), "--port", ownPort(t),
 		"--registry-url", reg.url, "--queen-url", "")
 	defer command("stop", "--all")

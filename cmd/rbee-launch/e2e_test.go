@@ -215,6 +215,21 @@ func rbeeLaunch(t *testing.T, path string, args ...string) *exec.Cmd {
 	return &exec.Cmd{Path: self, Args: append([]string{"rbee-launch"}, args...), Env: env, Dir: dir}
 }
 
+// oneUser gives the command as one user types it again and again, with the same folders,
+// which are below dir. It wants each to succeed, and returns what that printed.
+func oneUser(t *testing.T, path string) (command func(args ...string) string, dir string) {
+	base := rbeeLaunch(t, path)
+	return func(args ...string) string {
+		t.Helper()
+		cmd := exec.Cmd{Path: base.Path, Args: append([]string{"rbee-launch"}, args...), Env: base.Env, Dir: base.Dir}
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("%s: %v%s", args, err, stderrOf(err))
+		}
+		return string(out)
+	}, base.Dir
+}
+
 // Write keeps what the launcher prints.
 func (l *launcher) Write(text []byte) (int, error) {
 	l.mu.Lock()
