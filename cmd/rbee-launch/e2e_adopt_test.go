@@ -18,8 +18,10 @@ import (
 	"github.com/rbee-launch/rbee-launch/registry/server"
 )
 
-// adoptions is how often the sidecar is killed; a tenth of that with -short.
-const adoptions = 50
+const (
+	adoptions = 50 // a tenth of that with -short
+	upgrades  = 10
+)
 
 // TestAdoptAgainAndAgain: each time the sidecar of a detached launch is killed, another
 // takes the child over. It stays the same process and instance, the registry never finds
@@ -29,7 +31,7 @@ func TestAdoptAgainAndAgain(t *testing.T) {
 		t.Skip("a kept child is seen through /proc")
 	}
 	t.Parallel()
-	const beat = time.Second
+	const beat = 5 * time.Second // long, for machines under load: adoptions are much quicker
 	beats := &beatLog{}
 	srv := httptest.NewServer(beats.wrap(server.New(server.Config{OnlineWindow: 2 * beat}).Handler()))
 	defer srv.Close()
@@ -71,6 +73,18 @@ func TestAdoptAgainAndAgain(t *testing.T) {
 	if longest := beats.longest(); longest > 2*beat {
 		t.Errorf("it was silent for %s, with a heartbeat every %s", longest, beat)
 	}
+	// An upgrade loses not even one.
+	for range upgrades {
+		command("upgrade", "talker")
+	}
+	if now := list(); now.PID != first.PID || now.InstanceID != first.InstanceID || now.Status != launch.IsReady {
+		t.Errorf("upgraded to %+v, at first %+v", now, first)
+	}
+	longest := beats.longest()
+	t.Logf("over %d upgrades it was silent for %s at most, with a heartbeat every %s", upgrades, longest, beat)
+	if longest > 2*beat {
+		t.Errorf("it was silent for %s, with a heartbeat every %s", longest, beat)
+	}
 	command("stop", "talker")
 	holdLines(t, filepath.Join(dir, "rbee_state_dir", "logs", "talker*.log"))
 }
@@ -98,10 +112,13 @@ func (b *beatLog) wrap(h http.Handler) http.Handler {
 	})
 }
 
+// longest is the longest silence since it was asked for last.
 func (b *beatLog) longest() time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.max
+	longest := max(b.max, time.Since(b.last))
+	b.max = 0
+	return longest
 }
 
 // holdLines fails when one of the counted lines is missing from a log, or there twice.
