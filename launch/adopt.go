@@ -37,8 +37,9 @@ func (e *HandedOverError) Error() string { return "the launch is to go on as " +
 
 // NotOrphanedError means that there is nothing to adopt under an id.
 type NotOrphanedError struct {
-	ID     string
-	Reason string
+	ID       string
+	Reason   string
+	Launcher int // the pid of the launcher that has it; 0 for none
 }
 
 func (e *NotOrphanedError) Error() string { return fmt.Sprintf("adopt %s: %s", e.ID, e.Reason) }
@@ -70,7 +71,7 @@ func takeOver(ctx context.Context, runtimeDir, id string) (*estate, error) {
 		return nil, &NotOrphanedError{ID: id, Reason: s.obituary(f)}
 	case alive:
 		if s.Launcher != guard.Self() {
-			return nil, &NotOrphanedError{ID: id, Reason: fmt.Sprintf("its launcher, pid %d, lives", s.SupervisorPID)}
+			return nil, &NotOrphanedError{ID: id, Reason: fmt.Sprintf("its launcher, pid %d, lives", s.SupervisorPID), Launcher: s.SupervisorPID}
 		}
 	case ending, orphaned:
 	}

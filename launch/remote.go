@@ -45,6 +45,10 @@ func (e *HungError) Error() string {
 
 func (e *HungError) Unwrap() error { return e.Err }
 
+// ErrReplaced means that a launcher broke off in the midst of an answer, and lives: it goes
+// on as another version of the program, and can be asked again.
+var ErrReplaced = errors.New("its launcher was replaced meanwhile")
+
 // answerLimit is how long a launcher may take to answer: it has little to do for it.
 const answerLimit = 5 * time.Second
 
@@ -114,7 +118,7 @@ func (r *Remote) Upgrade(ctx context.Context, path string) error {
 
 // Events yields what happened, and what happens from now on, with the child's output if
 // that is wanted, until the launch has ended: the last event is then Ended. An error
-// ends them early.
+// ends them early, ErrReplaced at an upgrade.
 func (r *Remote) Events(ctx context.Context, output bool) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		path := "/events"
@@ -142,9 +146,20 @@ func (r *Remote) Events(ctx context.Context, output bool) iter.Seq2[Event, error
 	}
 }
 
+// do asks a question, once more when the launcher is replaced meanwhile.
 func (r *Remote) do(ctx context.Context, what, method, path string, body, answer any) error {
 	ctx, cancel := context.WithTimeout(ctx, answerLimit)
 	defer cancel()
+	for {
+		err := r.once(ctx, what, method, path, body, answer)
+		if !errors.Is(err, ErrReplaced) || ctx.Err() != nil {
+			return err
+		}
+		pause(ctx)
+	}
+}
+
+func (r *Remote) once(ctx context.Context, what, method, path string, body, answer any) error {
 	resp, err := r.ask(ctx, method, path, body)
 	if err != nil {
 		return r.explain(what, err)
@@ -159,6 +174,14 @@ func (r *Remote) do(ctx context.Context, what, method, path string, body, answer
 		return r.explain(what, err)
 	}
 	return nil
+}
+
+// pause is a moment, for what is between two states.
+func pause(ctx context.Context) {
+	select {
+	case <-time.After(20 * time.Millisecond):
+	case <-ctx.Done():
+	}
 }
 
 func (r *Remote) ask(ctx context.Context, method, path string, body any) (*http.Response, error) {
@@ -194,6 +217,9 @@ func (r *Remote) explain(what string, err error) error {
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist) {
 		s, _ := readState(r.base) // best effort: for the message alone
 		return &HungError{ID: r.id, PID: s.SupervisorPID, Err: err}
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+		err = fmt.Errorf("%w: %w", ErrReplaced, err)
 	}
 	return fmt.Errorf("%s %s: %w", what, r.id, err)
 }

@@ -19,6 +19,23 @@ const beyondGrace = 30 * time.Second
 // here. It tells tell, which may be nil, each event of the way. The events' last one says
 // how the launch ended; Stop fails when it did not end.
 func Stop(ctx context.Context, runtimeDir, id string, o StopOptions, tell func(Event)) error {
+	for {
+		err := stop(ctx, runtimeDir, id, o, tell)
+		if !changedHands(err) || ctx.Err() != nil {
+			return err
+		}
+		pause(ctx)
+	}
+}
+
+// changedHands reports whether what failed was addressed to one who had the launch until
+// then: another has it now.
+func changedHands(err error) bool {
+	var adopted *NotOrphanedError
+	return errors.Is(err, ErrReplaced) || errors.Is(err, guard.ErrBusy) || (errors.As(err, &adopted) && adopted.Launcher != 0)
+}
+
+func stop(ctx context.Context, runtimeDir, id string, o StopOptions, tell func(Event)) error {
 	base := recordBase(runtimeDir, id)
 	s, unknown := readState(base)
 	err := askToStop(ctx, runtimeDir, id, o, tell)

@@ -166,6 +166,18 @@ func (c *restartCmd) Run(call *cli.Call) error {
 	if err := r.Restart(call.Context); err != nil {
 		return err
 	}
+	for call.Context.Err() == nil {
+		err := awaitNext(call, r, before)
+		if !errors.Is(err, launch.ErrReplaced) {
+			return err
+		}
+		pause(call.Context)
+	}
+	return cli.WithCode(cli.CodeInterrupted, fmt.Errorf("%s is being restarted still", before.ID))
+}
+
+// awaitNext waits until the life after the one given is ready.
+func awaitNext(call *cli.Call, r *launch.Remote, before launch.Inspection) error {
 	for e, err := range r.Events(call.Context, false) {
 		switch {
 		case err != nil:
