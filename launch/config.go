@@ -78,7 +78,8 @@ type Config struct {
 	// Adopt takes over the kept child of ID in place of starting one: the same process,
 	// port and instance. Where there is none, Run fails with a *NotOrphanedError.
 	Adopt bool
-	// Detached says that this process has nobody who watches it; for List alone.
+	// Detached says that this process has nobody who watches it: List shows it, and a launch
+	// that can't be recorded in RuntimeDir fails, since nobody could stop it.
 	Detached bool
 	// Replaceable lets Remote.Upgrade end Run with a *HandedOverError: this process does
 	// nothing else than this launch. Control is from that error, in the next program.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/rbee-launch/rbee-launch/internal/unixsock"
@@ -12,8 +13,8 @@ import (
 )
 
 // showAs makes List show the launch under this id from now on, and Open find it. A
-// folder that can't be written costs that, not the launch; an id that is another's is
-// refused.
+// folder that can't be written costs that, not the launch, unless nothing else but that
+// would lead to it; an id that is another's is refused.
 func (l *launching) showAs(ctx context.Context, id string) error {
 	l.mu.Lock()
 	l.shown = state{
@@ -30,7 +31,7 @@ func (l *launching) showAs(ctx context.Context, id string) error {
 	}
 	next, err := openRecord(ctx, l.cfg.RuntimeDir, id)
 	var inUse *InUseError
-	if errors.As(err, &inUse) {
+	if errors.As(err, &inUse) || (err != nil && l.cfg.Detached) {
 		return err
 	}
 	if err != nil {
@@ -123,6 +124,21 @@ func (l *launching) writeDown(a supervisor.Attempt, spec supervisor.Spec) error 
 		return errors.New("it is not recorded")
 	}
 	return l.record.write(*s)
+}
+
+// unrecorded is what comes of a state that could not be written: less, for a launch that
+// is known or has a terminal. A detached one nobody would find again.
+func (l *launching) unrecorded(err error) error {
+	if l.cfg.Detached && l.cfg.RuntimeDir != "" && (l.record == nil || !l.record.written()) {
+		return fmt.Errorf("record the launch %s: %w", l.target.ID, err)
+	}
+	switch {
+	case l.cfg.OnOrphan == KeepOrphan:
+		l.cfg.Log.Warn("the child ends with this launcher, since nobody could adopt it", "id", l.target.ID, "err", err)
+	case l.record != nil:
+		l.cfg.Log.Warn("the launch can't be listed", "id", l.target.ID, "err", err)
+	}
+	return nil
 }
 
 // show writes the picture; a disk that is full costs the listing, not the child.

@@ -135,6 +135,12 @@ func (r *record) write(s state) error {
 	return os.Rename(next, r.base+stateExt)
 }
 
+// written reports whether there is a state, whole if not the latest.
+func (r *record) written() bool {
+	_, err := readState(r.base)
+	return err == nil
+}
+
 // close removes the record, its lock last: who locks next finds nothing else.
 func (r *record) close() error {
 	if r == nil {

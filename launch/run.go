@@ -146,8 +146,8 @@ func (l *launching) spec(ctx context.Context, a supervisor.Attempt) (supervisor.
 	}
 	spec.Keep = l.cfg.OnOrphan == KeepOrphan
 	if err := l.writeDown(a, spec); err != nil {
-		if spec.Keep {
-			l.cfg.Log.Warn("the child ends with this launcher, since nobody could adopt it", "id", spec.Name, "err", err)
+		if err := l.unrecorded(err); err != nil {
+			return spec, err
 		}
 		spec.Keep = false
 	}

@@ -68,6 +68,8 @@ func diagnose(err error) (code int, hint string) {
 		return cli.CodeLaunchFailed, fmt.Sprintf("see what pid %d waits for: cat /proc/%[1]d/stack", survivor.PID)
 	case errors.As(err, &port), errors.As(err, &exhausted):
 		return cli.CodeLaunchFailed, "choose another port, --help says how; 'rbee-launch ports' shows who holds what"
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
+		return cli.CodeLaunchFailed, "make room there; 'rbee-launch doctor' shows which folders are full, and how to take others"
 	case errors.As(err, &inUse):
 		return cli.CodeLaunchFailed, "--id gives this one another; 'rbee-launch ps' shows what is launched"
 	case errors.As(err, &missing):

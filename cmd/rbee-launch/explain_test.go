@@ -51,6 +51,7 @@ func TestDiagnose(t *testing.T) {
 		{"a folder", &fs.PathError{Op: "start", Path: "x", Err: syscall.EISDIR}, 126, "chmod"},
 		{"a part that is not ready", &stack.NotUpError{Err: &supervisor.NotReadyError{}}, 125, "--start-timeout"},
 		{"a part that crashed", &stack.NotUpError{Err: exit(7, 0, false)}, 125, ""},
+		{"a full disk", fmt.Errorf("record the launch x: %w", &fs.PathError{Op: "write", Path: "x.next", Err: syscall.ENOSPC}), 125, "doctor"},
 		{"a part that ended", &stack.NotUpError{Err: errors.New("it ended by itself")}, 125, ""},
 		{"a part whose port is taken", &stack.NotUpError{Err: &ports.TakenError{}}, 125, "another port"},
 		{"anything else", errors.New("else"), 0, ""},
