@@ -57,7 +57,7 @@ func runtimeFolder(all Folders) Finding {
 	case f.Exists && f.Mode.Perm()&0o022 != 0:
 		return bad(check, fmt.Sprintf("others may write to %s (mode %04o), and so command your launches", f.Path, f.Mode.Perm()), "chmod 700 "+f.Path)
 	}
-	if finding, short := room(check, f, "make room, or have "+elsewhere); short {
+	if finding, short := room(check, f, "make room, or "+elsewhere); short {
 		return finding
 	}
 	return ok(check, f.Path+missing(f))
