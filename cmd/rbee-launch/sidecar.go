@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -132,6 +133,9 @@ func launchOn(call *cli.Call, r role, cfg launch.Config) error {
 		var over *launch.HandedOverError
 		if !errors.As(err, &over) {
 			return err
+		}
+		if call.Context.Err() != nil { // a signal came meanwhile, which the next program would not know of
+			return launch.StopOrphan(context.WithoutCancel(call.Context), cfg.RuntimeDir, over.ID, launch.StopOptions{})
 		}
 		r.Adopt, r.Waited = over.ID, true
 		cfg.ID, cfg.Adopt, cfg.Control = over.ID, true, over.Control
