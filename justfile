@@ -28,6 +28,10 @@ race *FLAGS:
 matrix ROUNDS="20":
 	RBEE_MATRIX_ROUNDS={{ROUNDS}} go test -count 1 -timeout 60m -run TestMatrix ./cmd/rbee-launch
 
+# whatever is asked of launches and whoever is killed, drawn at random: each is whole, or gone
+chaos ROUNDS="20":
+	RBEE_CHAOS_ROUNDS={{ROUNDS}} go test -v -count 1 -timeout 60m -run TestChaos ./cmd/rbee-launch
+
 # all programs, into bin/
 build:
 	go build -o bin/ ./cmd/...
