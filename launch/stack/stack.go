@@ -103,7 +103,8 @@ type part struct {
 	done  chan struct{}
 	err   error // once done
 
-	pulsed bool // since the stack did
+	stopped bool // on somebody's command, as far as it did not end by itself; once done
+	pulsed  bool // since the stack did
 }
 
 func (p *part) ended() bool {
@@ -117,7 +118,11 @@ func (p *part) ended() bool {
 
 func (p *part) gone() error {
 	err := p.err
-	if err == nil {
+	switch {
+	case err != nil:
+	case p.stopped:
+		err = errors.New("it was stopped")
+	default:
 		err = errors.New("it ended by itself")
 	}
 	return &NotUpError{Part: p.name, Err: err}
@@ -188,6 +193,8 @@ func (s *running) start(ctx context.Context, name string, cfg launch.Config, reg
 			ready = e
 		case launch.Registered:
 			with[e.With] = true
+		case launch.Stopped:
+			p.stopped = true
 		}
 		if ready.Event != "" && len(with) >= registrations {
 			select {
