@@ -80,63 +80,6 @@ func atOnce(ids []string, do func(id string) error) error {
 	return errors.Join(errs...)
 }
 
-type stopCmd struct {
-	somebody
-	Grace *time.Duration `help:"Between the stop signal and SIGKILL; 0 kills at once (default: each launch's own)."`
-}
-
-// Run stops launches side by side; Ctrl-C ends all grace periods.
-func (c *stopCmd) Run(call *cli.Call) error {
-	dir, all, err := launches()
-	if err != nil {
-		return err
-	}
-	ids, err := c.find(all)
-	if err != nil {
-		return err
-	}
-	ctx, hurried := hurryOnce(call)
-	defer hurried()
-	return atOnce(ids, func(id string) error {
-		over := make(chan struct{})
-		defer close(over)
-		go func() { // ends with the stop
-			select {
-			case <-call.Context.Done():
-				none := time.Duration(0)
-				if r, err := launch.Open(dir, id); err == nil {
-					_ = r.Stop(ctx, launch.StopOptions{Grace: &none}) // the stop itself says how it goes
-					r.Close()
-				}
-			case <-over:
-			}
-		}()
-		took := ""
-		err := launch.Stop(ctx, dir, id, launch.StopOptions{Grace: c.Grace}, func(e launch.Event) {
-			if e.Event == launch.Stopped {
-				took = trouble(e)
-			}
-		})
-		if err == nil {
-			fmt.Fprintf(call.Stdout, "%s: stopped%s\n", id, took)
-		}
-		return err
-	})
-}
-
-// hurryOnce is a context that outlives the first Ctrl-C, and ends at the second.
-func hurryOnce(call *cli.Call) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(call.Context))
-	go func() { // ends with ctx
-		select {
-		case <-call.Hurry:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, cancel
-}
-
 type oneLaunch struct {
 	ID string `arg:"" help:"Its id, or as much of it as tells it from the others." complete:"launched" placeholder:"ID"`
 }

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/rbee-launch/rbee-launch/internal/cli"
+	"github.com/rbee-launch/rbee-launch/internal/program"
+	"github.com/rbee-launch/rbee-launch/launch"
+)
+
+type stopCmd struct {
+	somebody
+	Grace *time.Duration `help:"Between the stop signal and SIGKILL; 0 kills at once (default: each launch's own)."`
+}
+
+// Run stops launches side by side, those last that the others unregister from; Ctrl-C ends
+// all grace periods.
+func (c *stopCmd) Run(call *cli.Call) error {
+	dir, all, err := launches()
+	if err != nil {
+		return err
+	}
+	ids, err := c.find(all)
+	if err != nil {
+		return err
+	}
+	ctx, hurried := hurryOnce(call)
+	defer hurried()
+	workers, daemons := daemonsLast(ids, all)
+	stop := func(id string) error { return c.stop(ctx, call, dir, id) }
+	return errors.Join(atOnce(workers, stop), atOnce(daemons, stop))
+}
+
+// daemonsLast tells the registry and the queen from the others.
+func daemonsLast(ids []string, all []launch.Launch) (others, daemons []string) {
+	for _, l := range all {
+		switch {
+		case !slices.Contains(ids, l.ID):
+		case l.Type == program.RegistryName || l.Type == program.QueenName:
+			daemons = append(daemons, l.ID)
+		default:
+			others = append(others, l.ID)
+		}
+	}
+	return others, daemons
+}
+
+func (c *stopCmd) stop(ctx context.Context, call *cli.Call, dir, id string) error {
+	over := make(chan struct{})
+	defer close(over)
+	go func() { // ends with the stop
+		select {
+		case <-call.Context.Done():
+			none := time.Duration(0)
+			if r, err := launch.Open(dir, id); err == nil {
+				_ = r.Stop(ctx, launch.StopOptions{Grace: &none}) // the stop itself says how it goes
+				r.Close()
+			}
+		case <-over:
+		}
+	}()
+	took := ""
+	err := launch.Stop(ctx, dir, id, launch.StopOptions{Grace: c.Grace}, func(e launch.Event) {
+		if e.Event == launch.Stopped {
+			took = trouble(e)
+		}
+	})
+	if err == nil || errors.Is(err, launch.ErrNotThere) { // it was, when we looked
+		_, err = fmt.Fprintf(call.Stdout, "%s: stopped%s\n", id, took)
+	}
+	return err
+}
+
+// hurryOnce is a context that outlives the first Ctrl-C, and ends at the second.
+func hurryOnce(call *cli.Call) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(call.Context))
+	go func() { // ends with ctx
+		select {
+		case <-call.Hurry:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
