@@ -137,11 +137,16 @@ func (s *show) rest(e launch.Event) {
 
 // attached shows an event, or a line of output, of a launch that is ready already.
 func (s *show) attached(e launch.Event) {
-	if e.Event == launch.Output {
+	switch {
+	case e.Event == launch.Output:
 		s.line(supervisor.Line{Time: e.Time, Stderr: e.Stream == "stderr", Text: e.Text})
-		return
+	case e.Event == launch.Stopping && !s.out.JSON:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.note("%s: stopping", e.ID) // which Ctrl-C does not hurry here
+	default:
+		s.event(e)
 	}
-	s.event(e)
 }
 
 // trouble goes on with what an end took, where that is worth a word.
