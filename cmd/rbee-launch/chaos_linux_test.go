@@ -83,14 +83,14 @@ func (c *chaos) step() {
 	steps := []string{
 		"kill sidecar", "kill sidecar", "kill sidecar", "kill guard", "kill child", "kill sidecar and guard", "kill guard and child",
 		"stop", "stop at once", "restart", "upgrade", "frozen", "frozen", "two commands", "two commands", "launch refused",
-		"terminate", "terminate the upgraded",
+		"terminate", "terminate the upgraded", "kill during", "kill during", "kill during",
 	}
 	switch l.was.Status {
 	case "":
-		steps = []string{"launch", "launch", "two launches"}
+		steps = []string{"launch", "launch", "two launches", "kill during launch"}
 	case launch.IsOrphaned:
 		steps = []string{
-			"adopt", "adopt", "adopt", "kill guard", "kill child", "two commands", "two commands",
+			"adopt", "adopt", "adopt", "kill during", "kill during", "kill guard", "kill child", "two commands", "two commands",
 			"stop", "stop at once", "restart refused", "upgrade refused", "launch refused",
 		}
 	}
@@ -134,6 +134,11 @@ func (c *chaos) do(step string, l *chaosLaunch) outcome {
 		return gone
 	case "terminate the upgraded":
 		return c.terminateUpgraded(l)
+	case "kill during launch":
+		l.policy = c.one("keep", "kill")
+		return c.killDuring("launch", l)
+	case "kill during":
+		return c.killDuring(c.one("restart", "upgrade", "adopt", "stop", "stop at once"), l)
 	case "frozen":
 		return c.frozen(l)
 	case "two commands":
@@ -214,6 +219,30 @@ func (c *chaos) terminateUpgraded(l *chaosLaunch) outcome {
 	return func(was, is launch.Launch) bool {
 		return gone(was, is) || (l.policy == "keep" && orphaned(was, is))
 	}
+}
+
+// killDuring kills whoever has the launch some time into a command.
+func (c *chaos) killDuring(kind string, l *chaosLaunch) outcome {
+	whom := c.one("sidecar", "guard", "both", "child")
+	c.note("  %s, and kill %s", kind, whom)
+	var running sync.WaitGroup
+	told := ""
+	running.Go(func() { _, told = c.try(l.command(kind)...) })
+	time.Sleep(time.Duration(c.draw.IntN(60)) * time.Millisecond)
+	now := c.recorded(l.id)
+	switch whom {
+	case "sidecar":
+		c.end(now.Launcher)
+	case "guard":
+		c.end(now.Guard)
+	case "both":
+		c.end(now.Launcher, now.Guard)
+	case "child":
+		c.end(now.Child)
+	}
+	running.Wait()
+	c.note("%s", told)
+	return func(_, _ launch.Launch) bool { return true }
 }
 
 // twoCommands are given at the same moment.

@@ -21,6 +21,7 @@ import (
 
 	"github.com/rbee-launch/rbee-launch/launch"
 	"github.com/rbee-launch/rbee-launch/registry"
+	"github.com/rbee-launch/rbee-launch/supervisor/guard"
 )
 
 // chaos is what one sequence has of its own.
@@ -145,18 +146,32 @@ func (c *chaos) record(id, ext string) string {
 	return filepath.Join(c.base.Dir, "rbee_runtime_dir", "launches", id+ext)
 }
 
-// guardOf is 0 where a launch is not there.
-func (c *chaos) guardOf(id string) int {
+// chaosRecord is what is written down of a launch.
+type chaosRecord struct{ Launcher, Guard, Child guard.Process }
+
+// recorded is empty where a launch is not there.
+func (c *chaos) recorded(id string) (r chaosRecord) {
 	c.Helper()
-	var state struct{ Guard struct{ PID int } }
 	body, err := os.ReadFile(c.record(id, ".json"))
 	if errors.Is(err, fs.ErrNotExist) {
-		return 0
+		return r
 	}
 	c.check(err)
-	c.check(json.Unmarshal(body, &state))
-	return state.Guard.PID
+	c.check(json.Unmarshal(body, &r))
+	return r
 }
+
+// end kills, and spares who has ended by now.
+func (c *chaos) end(whom ...guard.Process) {
+	for _, p := range whom {
+		if p.Alive() {
+			c.note("  SIGKILL to %d", p.PID)
+			p.Kill()
+		}
+	}
+}
+
+func (c *chaos) guardOf(id string) int { return c.recorded(id).Guard.PID }
 
 // settle waits until nothing is wrong any more: the launch given has come to what is
 // wanted, the others are as they were. Where none is given all are to come to that.
