@@ -149,19 +149,33 @@ func (g *Guard) Err() error {
 const closeLimit = 5 * time.Second
 
 // Close ends the guard, which first ends whatever still lives below it, what is to be
-// kept too, and waits for that. What was entrusted stays the program's to give back. It fails when that takes more than 5 s, which only a process that hangs in
-// the kernel, or a guard that was stopped, can bring about; the guard then goes on
-// trying. Close is safe to call twice.
+// kept too, and waits for that. What was entrusted stays the program's to give back. A
+// guard that takes more than 5 s, be it stopped or busy with a process that hangs in the
+// kernel, is killed, and what it leaves is ended from here; Close fails when that takes another
+// 20 s. It is safe to call twice.
 func (g *Guard) Close() error {
-	_ = g.send(request{Op: opEnd}) // a guard that is dead has no children
-	_ = g.conn.CloseWrite()        // the guard sees the end of requests; we still hear its reports
-	limit := time.NewTimer(closeLimit)
-	defer limit.Stop()
+	_ = g.conn.SetWriteDeadline(time.Now().Add(closeLimit)) // one that is stopped may read nothing
+	_ = g.send(request{Op: opEnd})                          // a guard that is dead has no children
+	_ = g.conn.CloseWrite()                                 // the guard sees the end of requests; we still hear its reports
+	if g.awaitEnd(closeLimit) {
+		return nil
+	}
+	g.Process().Kill()
+	if !g.awaitEnd(2 * killLimit) {
+		return fmt.Errorf("close the guard: pid %d has not ended, not even by SIGKILL", g.PID())
+	}
+	return nil
+}
+
+// awaitEnd reports whether the guard, and what had to be done after it, ends in time.
+func (g *Guard) awaitEnd(limit time.Duration) bool {
+	late := time.NewTimer(limit)
+	defer late.Stop()
 	select {
 	case <-g.read:
-		return nil
-	case <-limit.C:
-		return fmt.Errorf("close the guard: pid %d has not ended within %s", g.PID(), closeLimit)
+		return true
+	case <-late.C:
+		return false
 	}
 }
 
