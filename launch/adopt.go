@@ -94,9 +94,14 @@ func takeOver(ctx context.Context, runtimeDir, id string) (*estate, error) {
 	return e, nil
 }
 
+// errGuardHangs means that a guard lives and does not answer, as one that was stopped.
+var errGuardHangs = fmt.Errorf("its guard has not answered within %s", answerLimit)
+
 // knock asks at a guard's door. The guard may not have noticed yet that its program is
 // gone.
 func knock(ctx context.Context, door string) (*guard.Guard, guard.Legacy, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, answerLimit, errGuardHangs)
+	defer cancel()
 	for patience := time.Now().Add(2 * time.Second); ; {
 		conn, err := unixsock.Dial(ctx, door)
 		if err != nil {
@@ -124,9 +129,13 @@ func (e *estate) end(ctx context.Context) error {
 }
 
 // StopOrphan stops a child that was kept, as its launch would have: see
-// supervisor.Ladder. The end of ctx is a hurry. It is not unregistered: the registrars notice its silence.
+// supervisor.Ladder. The end of ctx is a hurry. It is not unregistered: the registrars
+// notice its silence. When its guard does not answer within 5 s, both are killed.
 func StopOrphan(ctx context.Context, runtimeDir, id string, o StopOptions) error {
 	e, err := takeOver(ctx, runtimeDir, id)
+	if errors.Is(err, errGuardHangs) {
+		return killGuard(recordBase(runtimeDir, id))
+	}
 	if err != nil {
 		return err
 	}

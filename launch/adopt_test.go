@@ -157,6 +157,34 @@ func TestStopOrphan(t *testing.T) {
 	mustBeEmpty(t, filepath.Join(dir, "launches"))
 }
 
+// TestStopOrphanOfStoppedGuard: a guard that does not answer does not keep a stop from
+// ending.
+func TestStopOrphanOfStoppedGuard(t *testing.T) {
+	t.Parallel()
+	dir, reg := t.TempDir(), startRegistry(t, "127.0.0.1:0")
+	pid, _ := orphan(t, dir, reg)
+	signalTo(t, guardOf(t, dir, "of-another"), syscall.SIGSTOP)
+	if err := launch.Stop(t.Context(), dir, "of-another", launch.StopOptions{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the child is gone", func() bool { return isGone(pid) })
+	mustBeEmpty(t, filepath.Join(dir, "launches"))
+}
+
+// guardOf is the pid of a launch's guard, as its state has it.
+func guardOf(t *testing.T, dir, id string) int {
+	t.Helper()
+	var state struct{ Guard guard.Process }
+	body, err := os.ReadFile(filepath.Join(dir, "launches", id+".json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(body, &state); err != nil {
+		t.Fatal(err)
+	}
+	return state.Guard.PID
+}
+
 // TestStopWithin: a stop that is asked to take less than the launch gives insists in
 // time.
 func TestStopWithin(t *testing.T) {

@@ -89,10 +89,11 @@ func askToStop(ctx context.Context, runtimeDir, id string, o StopOptions, tell f
 }
 
 // awaitGuard waits until the guard of a launch whose launcher is dead has taken everything
-// down; it fails with an *OrphanedError when that is to be kept.
+// down, and kills it when it does not; it fails with an *OrphanedError when all is to be
+// kept.
 func awaitGuard(ctx context.Context, base string) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, beyondGrace, errors.New("its guard does not end"))
-	defer cancel()
+	patience := time.NewTimer(beyondGrace)
+	defer patience.Stop()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -109,8 +110,30 @@ func awaitGuard(ctx context.Context, base string) error {
 		}
 		select {
 		case <-tick.C:
+		case <-patience.C:
+			return killGuard(base)
 		case <-ctx.Done():
 			return fmt.Errorf("stop %s: %w", s.ID, context.Cause(ctx))
 		}
 	}
+}
+
+// killGuard ends a launch whose launcher is dead and whose guard hangs: the kernel kills
+// the guard's children with it, and what those leave is cleared away like that of any
+// dead launch.
+func killGuard(base string) error {
+	s, err := readState(base)
+	if err != nil {
+		return nil // gone
+	}
+	s.Guard.Kill()
+	for patience := time.Now().Add(answerLimit); s.Guard.Alive(); time.Sleep(looking / 20) {
+		if time.Now().After(patience) {
+			return fmt.Errorf("stop %s: its guard, pid %d, hangs, and SIGKILL has not ended it within %s", s.ID, s.Guard.PID, answerLimit)
+		}
+	}
+	if _, err := clearDead(base); err != nil {
+		return fmt.Errorf("stop %s: clear what its guard left: %w", s.ID, err)
+	}
+	return nil
 }
