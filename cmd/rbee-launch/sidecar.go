@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/rbee-launch/rbee-launch/internal/cli"
+	"github.com/rbee-launch/rbee-launch/internal/inherited"
 	"github.com/rbee-launch/rbee-launch/internal/logfile"
 	"github.com/rbee-launch/rbee-launch/launch"
 	"github.com/rbee-launch/rbee-launch/supervisor"
@@ -116,6 +117,7 @@ func keep(call *cli.Call, f sidecarFlags, out outputFlags, cfg launch.Config) er
 	}
 	switch {
 	case r.Detached:
+		inherited.Close(parentFD, r.Control) // of what the shell had open, its locks are the worst
 		return sidecar(call, r, out, cfg)
 	case f.Detach && r.Adopt == "":
 		env := supervisor.ChildEnv(nil) // a sidecar is no part of the service that this command may be
