@@ -26,7 +26,7 @@ type Config struct {
 	// soon: nothing is heard of the child meanwhile.
 	OnLine func(Line)
 	// Again, when something is sent on it, stops the child and starts it again at once,
-	// whatever the restart policy says.
+	// whatever the restart policy says. What is sent while a life ends is met by the next.
 	Again <-chan struct{}
 	// Leave, when closed, ends Run with ErrLeft and leaves the child with its guard, for
 	// another process that adopts it within half a minute. Not for a shared Guard.

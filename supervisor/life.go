@@ -133,7 +133,10 @@ func (l *life) live(ctx context.Context) outcome {
 		ready = max(1, time.Since(l.readyAt))
 	}
 	asked := context.Cause(ctx)
-	if errors.Is(asked, ErrLeft) && l.child.Leave() == nil {
+	if errors.Is(asked, errAgain) || errors.Is(asked, ErrLeft) {
+		err = nil // that is why a start was broken off
+	}
+	if errors.Is(asked, ErrLeft) && !l.s.ending() && l.child.Leave() == nil {
 		return outcome{err: ErrLeft, pid: l.child.PID()}
 	}
 	if ctx.Err() != nil {

@@ -152,6 +152,10 @@ func (s *supervision) attempt(ctx context.Context, n int, last error) outcome {
 		return outcome{err: err}
 	}
 	s.settle(ctx, n)
+	select {
+	case <-s.cfg.Again: // asked for while the last life ended: this start is what was asked for
+	default:
+	}
 	adopted := s.cfg.Adopt
 	s.cfg.Adopt = nil // later lives are our own
 	spec, err := s.cfg.Spec(ctx, Attempt{Life: n, Last: last, Adopted: adopted != nil, Guard: s.guard})

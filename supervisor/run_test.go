@@ -418,3 +418,38 @@ func TestLogCannotBeWritten(t *testing.T) {
 		t.Errorf("%d lines came through", len(r.lines))
 	}
 }
+
+// What is asked for while a stop is under way does not keep the child, nor make the stop
+// a failure: not even of a start.
+func TestStopGoesFirst(t *testing.T) {
+	t.Parallel()
+	spec := script("exec sleep 1000")
+	spec.Ready = []supervisor.Probe{supervisor.LogLine(regexp.MustCompile("never"))}
+	for name, ask := range map[string]func(*supervisor.Config){
+		"leave": func(cfg *supervisor.Config) {
+			leave := make(chan struct{})
+			close(leave)
+			cfg.Leave = leave
+		},
+		"again": func(cfg *supervisor.Config) {
+			again := make(chan struct{}, 1)
+			cfg.Again, cfg.Spec = again, func(context.Context, supervisor.Attempt) (supervisor.Spec, error) {
+				again <- struct{}{}
+				return spec, nil
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ending := make(chan struct{})
+			close(ending)
+			cfg := supervisor.Config{Ending: ending}
+			ask(&cfg)
+			r := start(t, cfg, spec)
+			r.want(supervisor.Stopped)
+			if err := <-r.err; err != nil {
+				t.Errorf("it ended with %v", err)
+			}
+		})
+	}
+}
