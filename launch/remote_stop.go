@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"syscall"
 	"time"
 
 	"github.com/rbee-launch/rbee-launch/supervisor/guard"
@@ -39,6 +41,10 @@ func stop(ctx context.Context, runtimeDir, id string, o StopOptions, tell func(E
 	base := recordBase(runtimeDir, id)
 	s, unknown := readState(base)
 	err := askToStop(ctx, runtimeDir, id, o, tell)
+	for isCut(err) && ctx.Err() == nil { // the launcher was upgraded meanwhile, and may not know of the stop
+		time.Sleep(looking / 20)
+		err = askToStop(ctx, runtimeDir, id, o, tell)
+	}
 	var hung *HungError
 	switch {
 	case errors.As(err, &hung) && s.Launcher == guard.Self():
@@ -71,8 +77,6 @@ func askToStop(ctx context.Context, runtimeDir, id string, o StopOptions, tell f
 	defer cancel()
 	for e, err := range r.Events(ctx, false) {
 		switch {
-		case errors.Is(err, ErrNotThere):
-			return nil // it ended between two questions
 		case err != nil:
 			return err
 		case tell != nil:
@@ -86,6 +90,11 @@ func askToStop(ctx context.Context, runtimeDir, id string, o StopOptions, tell f
 		return &HungError{ID: id, PID: s.SupervisorPID, Err: fmt.Errorf("it is still there after %s", limit)}
 	}
 	return context.Cause(ctx)
+}
+
+// isCut reports whether a launcher that lives has hung up.
+func isCut(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // awaitGuard waits until the guard of a launch whose launcher is dead has taken everything
