@@ -209,6 +209,63 @@ func TestStopWithin(t *testing.T) {
 	}
 }
 
+// TestStopSooner: of two stops the one that gives less time counts.
+func TestStopSooner(t *testing.T) {
+	t.Parallel()
+	r, remote := startScript(t, t.TempDir(), `trap "" TERM INT; echo up; while :; do sleep 0.01; done`)
+	for _, grace := range []time.Duration{time.Hour, 100 * time.Millisecond} {
+		if err := remote.Stop(t.Context(), launch.StopOptions{Grace: &grace}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if e := r.await(launch.Stopped); e.Stop == nil || !slices.Contains(e.Stop.Signals, "SIGKILL") {
+		t.Errorf("it took %+v", e.Stop)
+	}
+}
+
+// TestRestartTwice: who asks for a restart while one is under way gets that one, and does
+// not wait for the child to end.
+func TestRestartTwice(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	asked, mayEnd := filepath.Join(dir, "asked"), filepath.Join(dir, "may end")
+	r, remote := startScript(t, dir, fmt.Sprintf(`trap 'touch %q; while [ ! -e %q ]; do sleep 0.01; done; exit 0' TERM; echo up; while :; do sleep 0.01; done`, asked, mayEnd))
+	if err := remote.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the child is asked to end", func() bool { _, err := os.Stat(asked); return err == nil })
+	if err := remote.Restart(t.Context()); err != nil {
+		t.Errorf("a second restart: %v", err)
+	}
+	if err := os.WriteFile(mayEnd, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.await(launch.Ready)
+	for _, e := range r.end() {
+		if e == launch.Spawned || e == launch.Restarting {
+			t.Errorf("it was restarted once more: %s", e)
+		}
+	}
+}
+
+// startScript launches a shell script that says "up" when it is ready, and gives it an
+// hour to end.
+func startScript(t *testing.T, dir, script string) (*running, *launch.Remote) {
+	t.Helper()
+	cfg := config()
+	cfg.ID, cfg.RuntimeDir, cfg.Limits.Grace = "script", dir, time.Hour
+	cfg.Program = launch.Command([]string{"sh", "-c", script}, launch.Health{Log: regexp.MustCompile("up")})
+	cfg.Limits.AnyOwner = true // it listens nowhere
+	r := start(t, cfg)
+	r.await(launch.Ready)
+	remote, err := launch.Open(dir, "script")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(remote.Close)
+	return r, remote
+}
+
 // TestOrphanEnds: a kept child that ends by itself leaves nothing.
 func TestOrphanEnds(t *testing.T) {
 	t.Parallel()

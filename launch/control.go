@@ -152,7 +152,9 @@ func (l *launching) streamEvents(w http.ResponseWriter, r *http.Request) error {
 
 // StopOptions say how a launch is stopped.
 type StopOptions struct {
-	Grace *time.Duration `json:"grace_ns,omitempty"` // at most; the launch's own when nil, none when 0
+	// Grace is at most the launch's own, which it is when nil; 0 is none. Of several stops
+	// that are asked for the soonest counts.
+	Grace *time.Duration `json:"grace_ns,omitempty"`
 }
 
 func (l *launching) stopAsked(w http.ResponseWriter, r *http.Request) error {
@@ -164,16 +166,20 @@ func (l *launching) stopAsked(w http.ResponseWriter, r *http.Request) error {
 	return httpd.WriteJSON(w, http.StatusAccepted, struct{}{})
 }
 
-func (l *launching) restartAsked(w http.ResponseWriter, r *http.Request) error {
+func (l *launching) restartAsked(w http.ResponseWriter, _ *http.Request) error {
+	select {
+	case <-l.ask.stopping:
+		return httpd.Errorf(http.StatusConflict, "stopping", "%s is being stopped", l.shownID())
+	case <-l.ask.leave:
+		return httpd.Errorf(http.StatusConflict, "upgrading", "the launcher of %s is being upgraded: ask again", l.shownID())
+	default:
+	}
 	l.leaveRegistrars()
 	select {
 	case l.ask.again <- struct{}{}:
-		return httpd.WriteJSON(w, http.StatusAccepted, struct{}{})
-	case <-l.ask.stopping:
-		return httpd.Errorf(http.StatusConflict, "stopping", "%s is being stopped", l.shownID())
-	case <-r.Context().Done():
-		return nil
+	default: // another has asked, and gets it for both
 	}
+	return httpd.WriteJSON(w, http.StatusAccepted, struct{}{})
 }
 
 type upgradeRequest struct {
@@ -201,7 +207,7 @@ func (l *launching) shownID() string {
 
 // asked is what others want of a launch.
 type asked struct {
-	again    chan struct{}
+	again    chan struct{} // holds one restart that was asked for
 	leave    chan struct{} // closed when the child is to be left to another program
 	stopping chan struct{} // closed when the launch is to end
 	hurry    chan struct{} // closed when at once
@@ -214,7 +220,7 @@ type asked struct {
 
 func newAsked() *asked {
 	return &asked{
-		again: make(chan struct{}), leave: make(chan struct{}),
+		again: make(chan struct{}, 1), leave: make(chan struct{}),
 		stopping: make(chan struct{}), hurry: make(chan struct{}),
 	}
 }
@@ -227,7 +233,10 @@ func (a *asked) stop(o StopOptions) {
 	case o.Grace == nil:
 	case *o.Grace <= 0:
 		closeOnce(a.hurry)
-	case a.grace == nil:
+	case a.grace == nil || time.Now().Add(*o.Grace).Before(a.until):
+		if a.grace != nil {
+			a.grace.Stop()
+		}
 		a.grace, a.until = time.AfterFunc(*o.Grace, a.hurryUp), time.Now().Add(*o.Grace)
 	}
 }
