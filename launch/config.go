@@ -87,6 +87,9 @@ type Config struct {
 	Control     *os.File
 	// Version is the launcher's, for Remote.Inspect alone.
 	Version string
+	// NotUpgraded is why the last Remote.Upgrade failed, of a launcher that goes on as it
+	// was after a *HandedOverError; for Remote.Inspect alone.
+	NotUpgraded string
 
 	// OnEvent is told what happens, one event at a time. It must return soon.
 	OnEvent func(Event)

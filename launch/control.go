@@ -97,8 +97,9 @@ type Inspection struct {
 	Dir          string   `json:"dir,omitempty"`
 	Log          string   `json:"log,omitempty"` // the file that its output is kept in
 	GuardPID     int      `json:"guard_pid"`
-	Version      string   `json:"version,omitempty"` // of the launcher: Config.Version
-	Processes    int      `json:"processes"`         // of the child's tree
+	Version      string   `json:"version,omitempty"`      // of the launcher: Config.Version
+	NotUpgraded  string   `json:"not_upgraded,omitempty"` // why: Config.NotUpgraded
+	Processes    int      `json:"processes"`              // of the child's tree
 	RSS          uint64   `json:"rss_bytes"`
 	CPUMS        int64    `json:"cpu_ms"`
 	Events       []Event  `json:"events"`                 // the last 200
@@ -109,7 +110,7 @@ func (l *launching) inspect(w http.ResponseWriter, r *http.Request) error {
 	l.mu.Lock()
 	i := Inspection{
 		Launch: l.shown.Launch, OnOrphan: l.shown.OnOrphan, Log: l.shown.Log, GuardPID: l.shown.Guard.PID,
-		Version: l.cfg.Version, Command: l.spawning.Argv, Dir: l.spawning.Dir, Capabilities: l.can,
+		Version: l.cfg.Version, NotUpgraded: l.cfg.NotUpgraded, Command: l.spawning.Argv, Dir: l.spawning.Dir, Capabilities: l.can,
 	}
 	g := l.guard
 	l.mu.Unlock()

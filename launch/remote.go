@@ -111,7 +111,9 @@ func (r *Remote) Restart(ctx context.Context) error {
 	return r.do(ctx, "restart", http.MethodPost, "/restart", struct{}{}, nil)
 }
 
-// Upgrade has the launcher go on as the program at path, and does not wait for that.
+// Upgrade has the launcher go on as the program at path, and does not wait for that:
+// Inspect shows, in the first of its Events, when it was adopted, and in NotUpgraded
+// whether by the same program as before.
 func (r *Remote) Upgrade(ctx context.Context, path string) error {
 	return r.do(ctx, "upgrade", http.MethodPost, "/upgrade", upgradeRequest{path}, nil)
 }

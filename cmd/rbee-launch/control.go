@@ -351,6 +351,9 @@ func upgrade(call *cli.Call, dir, id, path string) error {
 	for call.Context.Err() == nil {
 		now, err := r.Inspect(call.Context)
 		if err == nil && len(now.Events) > 0 && now.Events[0].Event == launch.Adopted && now.Events[0].Time.After(asked) {
+			if now.NotUpgraded != "" {
+				return fmt.Errorf("upgrade %s: its launcher goes on as it was: %s", id, now.NotUpgraded)
+			}
 			_, err := fmt.Fprintf(call.Stdout, "%s: upgraded from %s to %s, pid %d goes on\n",
 				id, before.Version, now.Version, now.Events[0].PID) // it may have ended just now
 			return err

@@ -142,6 +142,7 @@ func launchOn(call *cli.Call, r role, cfg launch.Config) error {
 		r.Adopt, r.Waited = over.ID, true
 		cfg.ID, cfg.Adopt, cfg.Control = over.ID, true, over.Control
 		failed := become(over, r, cfg.Resume)
+		cfg.NotUpgraded = failed.Error()
 		cfg.Log.Error("the launcher goes on as it is", "id", cfg.ID, "err", failed)
 	}
 }
