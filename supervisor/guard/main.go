@@ -12,8 +12,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
-
-	"github.com/rbee-launch/rbee-launch/internal/inherited"
 )
 
 const (
@@ -40,7 +38,6 @@ func Main() {
 	if os.Getenv(fdEnv) != strconv.Itoa(socket) || os.Args[0] != name {
 		return
 	}
-	inherited.Close(socket) // it may outlive whoever waits for the end of such a file
 	conn, err := fileConn(os.NewFile(socket, "guard"))
 	if err != nil {
 		os.Exit(1)
