@@ -75,6 +75,7 @@ func takeOver(ctx context.Context, runtimeDir, id string) (*estate, error) {
 		}
 	case ending, orphaned:
 	}
+	s.Guard.Wake() // one that was stopped would not answer
 	g, legacy, err := knock(ctx, base+doorExt)
 	if err != nil {
 		return nil, fmt.Errorf("adopt %s: %w", id, err)

@@ -115,7 +115,9 @@ func awaitGuard(ctx context.Context, base string) error {
 			return nil
 		case orphaned:
 			return &OrphanedError{ID: s.ID, PID: s.Child.PID, Launcher: s.Launcher.PID}
-		case alive, ending:
+		case ending:
+			s.Guard.Wake() // should it have been stopped
+		case alive:
 		}
 		select {
 		case <-tick.C:

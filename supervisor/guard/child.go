@@ -85,12 +85,14 @@ func (c *Child) Gone() <-chan struct{} { return c.gone }
 // Signal sends sig to the child's process group, and SIGCONT after it so that a
 // stopped process hears it.
 func (c *Child) Signal(sig syscall.Signal) error {
+	c.g.wake()
 	return c.g.ask(request{Op: opSignal, Child: c.id, Signal: int(sig)})
 }
 
 // Kill sends SIGKILL to the whole tree, again and again until it is gone. It does
 // not wait: Gone tells. One that never goes is stuck in the kernel.
 func (c *Child) Kill() error {
+	c.g.wake()
 	return c.g.ask(request{Op: opKill, Child: c.id})
 }
 

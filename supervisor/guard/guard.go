@@ -154,7 +154,8 @@ const closeLimit = 5 * time.Second
 // kernel, is killed, and what it leaves is ended from here; Close fails when that takes another
 // 20 s. It is safe to call twice.
 func (g *Guard) Close() error {
-	_ = g.conn.SetWriteDeadline(time.Now().Add(closeLimit)) // one that is stopped may read nothing
+	g.wake()
+	_ = g.conn.SetWriteDeadline(time.Now().Add(closeLimit)) // one that hangs may read nothing
 	_ = g.send(request{Op: opEnd})                          // a guard that is dead has no children
 	_ = g.conn.CloseWrite()                                 // the guard sees the end of requests; we still hear its reports
 	if g.awaitEnd(closeLimit) {
@@ -178,6 +179,9 @@ func (g *Guard) awaitEnd(limit time.Duration) bool {
 		return false
 	}
 }
+
+// wake makes a guard go on that was stopped, by SIGSTOP say: what is to end must end.
+func (g *Guard) wake() { g.Process().Wake() }
 
 // Detach hangs up on the guard, as the program's death would: children that are kept,
 // or left, go on, the others end. The Guard is of no use afterwards.

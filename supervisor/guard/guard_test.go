@@ -313,6 +313,30 @@ func TestStopReachesAStoppedChild(t *testing.T) {
 	}
 }
 
+// A guard that was stopped goes on when somebody is to end.
+func TestAStoppedGuardWakes(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*guard.Guard, *guard.Child) error{
+		"signal": func(_ *guard.Guard, c *guard.Child) error { return c.Signal(syscall.SIGTERM) },
+		"kill":   func(_ *guard.Guard, c *guard.Child) error { return c.Kill() },
+		"close":  func(g *guard.Guard, _ *guard.Child) error { return g.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := start(t)
+			c, out := spawn(t, g, `echo up; exec sleep 1000`)
+			line(t, out)
+			if err := syscall.Kill(g.PID(), syscall.SIGSTOP); err != nil {
+				t.Fatal(err)
+			}
+			if err := end(g, c); err != nil {
+				t.Error(err)
+			}
+			<-c.Gone()
+		})
+	}
+}
+
 // A guard that can't act must not keep its program from ending, nor leave a child behind.
 func TestCloseEndsAStoppedGuard(t *testing.T) {
 	t.Parallel()

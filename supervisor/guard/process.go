@@ -25,6 +25,9 @@ func (p Process) Alive() bool {
 // wait.
 func (p Process) Kill() { signalExactly(p.identity(), syscall.SIGKILL) }
 
+// Wake has this process go on, should it have been stopped (SIGSTOP).
+func (p Process) Wake() { signalExactly(p.identity(), syscall.SIGCONT) }
+
 func (p Process) identity() identity { return identity{p.PID, p.Start} }
 
 func (who identity) process() Process { return Process{who.pid, who.start} }
