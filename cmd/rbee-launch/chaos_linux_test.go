@@ -83,14 +83,14 @@ func (c *chaos) step() {
 	steps := []string{
 		"kill sidecar", "kill sidecar", "kill sidecar", "kill guard", "kill child", "kill sidecar and guard", "kill guard and child",
 		"stop", "stop at once", "restart", "upgrade", "frozen", "frozen", "two commands", "two commands", "launch refused",
-		"terminate", "terminate the upgraded", "kill during", "kill during", "kill during",
+		"terminate", "terminate the upgraded", "guard frozen", "kill during", "kill during", "kill during",
 	}
 	switch l.was.Status {
 	case "":
 		steps = []string{"launch", "launch", "two launches", "kill during launch"}
 	case launch.IsOrphaned:
 		steps = []string{
-			"adopt", "adopt", "adopt", "kill during", "kill during", "kill guard", "kill child", "two commands", "two commands",
+			"adopt", "adopt", "adopt frozen", "kill during", "kill during", "kill guard", "kill child", "two commands", "two commands",
 			"stop", "stop at once", "restart refused", "upgrade refused", "launch refused",
 		}
 	}
@@ -126,6 +126,9 @@ func (c *chaos) do(step string, l *chaosLaunch) outcome {
 	case "upgrade":
 		c.succeeds("upgrade", l.id)
 		return same
+	case "adopt frozen":
+		c.signal(syscall.SIGSTOP, c.guardOf(l.id))
+		return c.do("adopt", l)
 	case "adopt":
 		c.succeeds("adopt", l.id)
 		return adopted
@@ -141,6 +144,11 @@ func (c *chaos) do(step string, l *chaosLaunch) outcome {
 		return c.killDuring(c.one("restart", "upgrade", "adopt", "stop", "stop at once"), l)
 	case "frozen":
 		return c.frozen(l)
+	case "guard frozen":
+		c.signal(syscall.SIGSTOP, c.guardOf(l.id))
+		what := c.one("stop", "stop at once", "restart", "upgrade")
+		c.note("  then %s", what)
+		return c.do(what, l)
 	case "two commands":
 		return c.twoCommands(l)
 	default:

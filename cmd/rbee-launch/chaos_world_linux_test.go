@@ -161,12 +161,17 @@ func (c *chaos) recorded(id string) (r chaosRecord) {
 	return r
 }
 
-// end kills, and spares who has ended by now.
+// end kills those that live still, and waits for that: the kernel may take its time.
 func (c *chaos) end(whom ...guard.Process) {
 	for _, p := range whom {
 		if p.Alive() {
 			c.note("  SIGKILL to %d", p.PID)
 			p.Kill()
+		}
+	}
+	for _, p := range whom {
+		for p.Alive() {
+			time.Sleep(time.Millisecond)
 		}
 	}
 }
