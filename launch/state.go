@@ -162,14 +162,12 @@ func (s state) obituary(f facts) string {
 		return "it is of the time before this machine was last started"
 	case s.Child.Alive():
 		return fmt.Sprintf("its launcher and its guard were killed together; its child, pid %d, was left", s.Child.PID)
-	case s.Child.PID != 0 && pidInUse(s.Child.PID):
+	case s.Child.Replaced():
 		return fmt.Sprintf("its launcher and its guard were killed; pid %d is another program now", s.Child.PID)
 	default:
 		return "its launcher and its guard were killed"
 	}
 }
-
-func pidInUse(pid int) bool { return syscall.Kill(pid, 0) != syscall.ESRCH }
 
 // reclaim ends what a dead launch has left, as far as that can be proved.
 func (s state) reclaim() error {

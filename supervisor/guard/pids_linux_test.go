@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/rbee-launch/rbee-launch/supervisor/guard"
 )
 
 // A child that does not wait for its own children leaves zombies, which don't live.
@@ -24,6 +26,34 @@ func TestPidsLive(t *testing.T) {
 	}
 	if got := c.Pids(); !slices.Equal(got, []int{c.PID()}) {
 		t.Errorf("pids %v live, want %d alone", got, c.PID())
+	}
+}
+
+// Who has ended and was not reaped lives no more, and is nobody else.
+func TestProcessThatIsNotReaped(t *testing.T) {
+	g := start(t)
+	_, out := spawn(t, g, `sleep 1000 & echo $!; cat /proc/$!/stat; kill -9 $!; exec sleep 1000`)
+	pid, err := strconv.Atoi(line(t, out))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, fields, _ := strings.Cut(line(t, out), ") ")
+	began, err := strconv.ParseInt(strings.Fields(fields)[19], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(20 * time.Second); !isZombie(pid); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("pid %d never was a zombie", pid)
+		}
+	}
+	p := guard.Process{PID: pid, Start: began}
+	if p.Alive() || p.Replaced() {
+		t.Errorf("a zombie is alive: %t, another: %t", p.Alive(), p.Replaced())
+	}
+	p.Start--
+	if p.Alive() || !p.Replaced() {
+		t.Errorf("of an earlier process, the pid is alive: %t, another's: %t", p.Alive(), p.Replaced())
 	}
 }
 

@@ -21,6 +21,12 @@ func (p Process) Alive() bool {
 	return ok && p.PID > 0 && now.start == p.Start && !now.zombie
 }
 
+// Replaced reports whether another process has the pid by now.
+func (p Process) Replaced() bool {
+	now, ok := readProcess(p.PID)
+	return ok && p.PID > 0 && now.start != p.Start
+}
+
 // Kill sends SIGKILL to this process, and to no later one of the same pid. It does not
 // wait.
 func (p Process) Kill() { signalExactly(p.identity(), syscall.SIGKILL) }
