@@ -25,9 +25,10 @@ type outlet struct {
 
 	mu     sync.Mutex
 	queue  []message
-	unread int           // lines that were not sent yet
-	sent   chan struct{} // closed when something has been sent, and replaced
-	stuck  bool          // nothing was, for too long
+	unread int            // lines that were not sent yet
+	missed map[uint64]int // lines that were left out since something was sent, by child
+	sent   chan struct{}  // closed when something has been sent, and replaced
+	stuck  bool           // nothing was, for too long
 	closed bool
 }
 
@@ -37,7 +38,7 @@ type message struct {
 }
 
 func newOutlet(conn *net.UnixConn) *outlet {
-	o := &outlet{conn: conn, wake: make(chan struct{}, 1), done: make(chan struct{}), sent: make(chan struct{})}
+	o := &outlet{conn: conn, wake: make(chan struct{}, 1), done: make(chan struct{}), sent: make(chan struct{}), missed: map[uint64]int{}}
 	go o.run()
 	return o
 }
@@ -49,6 +50,7 @@ func (o *outlet) tell(r report, files ...*os.File) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.confess(r.Child)
 	o.queue = append(o.queue, message{r, files})
 	o.poke()
 }
@@ -60,18 +62,27 @@ func (o *outlet) lines(child uint64, lines []Line) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.unread > 2*maxUnread || (o.stuck && o.unread >= maxUnread) {
+		o.missed[child] += len(lines)
+		return
+	}
 	last := len(o.queue) - 1
 	if last < 0 || o.queue[last].News != newsLines || o.queue[last].Child != child || len(o.queue[last].Lines) > keptLines {
 		o.queue = append(o.queue, message{report: report{News: newsLines, Child: child}})
 		last++
 	}
-	if o.unread > 2*maxUnread || (o.stuck && o.unread >= maxUnread) {
-		o.queue[last].Dropped += len(lines)
-		return
-	}
 	o.unread += len(lines)
 	o.queue[last].Lines = append(o.queue[last].Lines, onWire(lines)...)
 	o.poke()
+}
+
+// confess queues how many lines of a child were left out, if any. The lock is held.
+func (o *outlet) confess(child uint64) {
+	if n := o.missed[child]; n > 0 {
+		delete(o.missed, child)
+		o.queue = append(o.queue, message{report: report{News: newsLines, Child: child, Dropped: n}})
+		o.poke()
+	}
 }
 
 func (o *outlet) poke() {
@@ -139,6 +150,9 @@ func (o *outlet) progress(lines int) {
 	defer o.mu.Unlock()
 	o.unread -= lines
 	o.stuck = false
+	for child := range o.missed { // it reads again
+		o.confess(child)
+	}
 	close(o.sent)
 	o.sent = make(chan struct{})
 }
