@@ -181,34 +181,60 @@ type ended struct {
 }
 
 // parent is a sidecar's line to the command that started it, which goes when it has
-// seen enough.
+// seen enough. One that was stopped (Ctrl-Z) holds up nothing.
 type parent struct {
-	mu  sync.Mutex
-	enc *json.Encoder
-	f   *os.File
-	log *timberjack.Logger // for what is to be told when the parent is gone
-	dir string
+	queue chan message  // nil where nobody listens
+	told  chan struct{} // closed when all of it is told
+	dir   string
+
+	mu     sync.Mutex
+	log    *timberjack.Logger // for what is to be told when the parent is gone
+	closed bool
 }
 
+const (
+	maxUntold   = 1000 // messages that wait for the parent
+	maxProgress = 10   // of which so many before progress is left out
+)
+
 func newParent(r role, logDir string) *parent {
-	p := &parent{dir: logDir}
-	if !r.Waited {
-		p.f = os.NewFile(parentFD, "parent")
-		syscall.CloseOnExec(parentFD)
-		p.enc = json.NewEncoder(p.f)
+	p := &parent{dir: logDir, told: make(chan struct{})}
+	if r.Waited {
+		close(p.told)
+		return p
 	}
+	p.queue = make(chan message, maxUntold)
+	syscall.CloseOnExec(parentFD)
+	go p.run(os.NewFile(parentFD, "parent"))
 	return p
+}
+
+// run tells what is queued until the parent has gone its way.
+func (p *parent) run(f *os.File) {
+	defer close(p.told)
+	enc := json.NewEncoder(f)
+	for m := range p.queue {
+		if enc.Encode(m) != nil {
+			break
+		}
+	}
+	_ = f.Close()
+	for range p.queue { // nobody listens any more
+	}
 }
 
 func (p *parent) tell(m message) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.enc == nil {
+	if p.closed || p.queue == nil {
 		return
 	}
-	if err := p.enc.Encode(m); err != nil { // it has gone its way
-		p.enc = nil
-		_ = p.f.Close()
+	if m.Event != nil && m.Event.Event == launch.Progress && len(p.queue) >= maxProgress {
+		return
+	}
+	select {
+	case p.queue <- m:
+	default: // it has not read for a long time
 	}
 }
 
@@ -235,24 +261,32 @@ func (p *parent) event(e launch.Event) {
 // Write takes what the sidecar logs: to the parent while there is one, to a file of its
 // own afterwards.
 func (p *parent) Write(text []byte) (int, error) {
+	p.tell(message{Log: string(text)})
 	p.mu.Lock()
 	log := p.log
-	listening := p.enc != nil
 	p.mu.Unlock()
-	if listening {
-		p.tell(message{Log: string(text)})
-	}
 	if log != nil {
 		return log.Write(text)
 	}
 	return len(text), nil
 }
 
+// close tells the rest. A parent that takes nothing is given up after a second.
 func (p *parent) close() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.closed = true
+	if p.queue != nil {
+		close(p.queue)
+	}
 	if p.log != nil {
 		_ = p.log.Close()
+	}
+	p.mu.Unlock()
+	limit := time.NewTimer(lastWords)
+	defer limit.Stop()
+	select {
+	case <-p.told:
+	case <-limit.C:
 	}
 }
 
