@@ -2,6 +2,7 @@ package guard_test
 
 import (
 	"os"
+	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,6 +55,26 @@ func TestProcessThatIsNotReaped(t *testing.T) {
 	p.Start--
 	if p.Alive() || !p.Replaced() {
 		t.Errorf("of an earlier process, the pid is alive: %t, another's: %t", p.Alive(), p.Replaced())
+	}
+}
+
+// A process whose first thread has ended lives, for all that its state says Z.
+func TestPidsWithoutFirstThread(t *testing.T) {
+	if _, err := exec.LookPath("python3"); err != nil {
+		t.Skip("python3 is not installed")
+	}
+	g := start(t)
+	c, _ := spawn(t, g, `exec python3 -c '
+import ctypes, threading, time
+threading.Thread(target=time.sleep, args=(1000,)).start()
+ctypes.CDLL(None).pthread_exit(None)'`)
+	for deadline := time.Now().Add(20 * time.Second); !isZombie(c.PID()); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("pid %d never looked like a zombie", c.PID())
+		}
+	}
+	if got := c.Pids(); !slices.Equal(got, []int{c.PID()}) {
+		t.Errorf("pids %v live, want %d", got, c.PID())
 	}
 }
 

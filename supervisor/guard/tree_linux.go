@@ -143,6 +143,7 @@ const (
 	statGroup    = 5
 	statSession  = 6
 	statFlags    = 9
+	statThreads  = 20
 	statStart    = 22
 	statCodeEnd  = 27
 	statEnvStart = 50
@@ -171,7 +172,9 @@ func (s stat) number(field int) int64 {
 	return n
 }
 
-func (s stat) ended() bool { return s[0] == "Z" || s[0] == "X" }
+// ended tells a zombie from a process whose first thread alone has ended: it looks like one,
+// and for an instant so does each that executes another program from a thread.
+func (s stat) ended() bool { return (s[0] == "Z" || s[0] == "X") && s.number(statThreads) <= 1 }
 
 func readProcess(pid int) (process, bool) {
 	s, ok := readStat(pid)
