@@ -199,6 +199,7 @@ const (
 
 func newParent(r role, logDir string) *parent {
 	p := &parent{dir: logDir, told: make(chan struct{})}
+	p.openLog(r.Adopt) // known before there is an event, should that be all there is
 	if r.Waited {
 		close(p.told)
 		return p
@@ -248,11 +249,15 @@ func (p *parent) event(e launch.Event) {
 	if e.Event == launch.Ready {
 		time.AfterFunc(settled, debug.FreeOSMemory)
 	}
+	p.openLog(e.ID)
+}
+
+func (p *parent) openLog(id string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.log == nil && e.ID != "" && p.dir != "" {
+	if p.log == nil && id != "" && p.dir != "" {
 		p.log = &timberjack.Logger{
-			Filename: logfile.LauncherPath(p.dir, e.ID),
+			Filename: logfile.LauncherPath(p.dir, id),
 			MaxSize:  1, MaxBackups: 1, FileMode: 0o600, // MB
 		}
 	}
