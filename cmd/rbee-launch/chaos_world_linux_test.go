@@ -67,6 +67,11 @@ func newChaos(t *testing.T, registryURL string, client *registry.Client) *chaos 
 		}
 		if t.Failed() {
 			t.Logf("what happened:\n%s", strings.Join(c.story, "\n"))
+			logs, _ := filepath.Glob(filepath.Join(c.base.Dir, "rbee_state_dir", "logs", "*.launcher.log"))
+			for _, log := range logs {
+				body, err := os.ReadFile(log)
+				t.Logf("%s: %s %v", filepath.Base(log), body, err)
+			}
 		}
 	})
 	return c
