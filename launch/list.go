@@ -8,10 +8,7 @@ import (
 	"slices"
 
 	"github.com/rbee-launch/rbee-launch/internal/lockfile"
-	"github.com/rbee-launch/rbee-launch/supervisor/guard"
 )
-
-func isLocked(err error) bool { return errors.Is(err, lockfile.ErrLocked) }
 
 // List shows the launches there are, by id: those that live, those that are being taken
 // down, and orphans. A state file that can't be read is told in the error, beside the
@@ -29,7 +26,7 @@ func List(runtimeDir string) ([]Launch, error) {
 			continue // it ended just now
 		}
 		if err != nil {
-			if isLocked((&record{base: base}).peek()) { // a dead one is for Clear
+			if locked(base) { // a dead one is for Clear
 				errs = append(errs, fmt.Errorf("list the launches: %w", err))
 			}
 			continue
@@ -45,7 +42,7 @@ func List(runtimeDir string) ([]Launch, error) {
 // shown is a launch as it is now; false for a dead one.
 func (s state) shown(base string) (Launch, bool) {
 	l := s.Launch
-	if s.Boot == guard.Boot() && s.Launcher.Alive() { // the usual case, which needs no look at the lock
+	if s.hasLauncher() { // the usual case, which needs no look at the lock
 		return l, true
 	}
 	switch s.standing(look(base, s)) {
@@ -59,15 +56,6 @@ func (s state) shown(base string) (Launch, bool) {
 	}
 	l.Registry, l.Queen = false, false // nobody beats for it
 	return l, true
-}
-
-// peek tries the lock of a record that is there.
-func (r *record) peek() error {
-	lock, err := lockfile.Try(r.base+lockExt, 0, 0)
-	if err == nil {
-		err = lock.Unlock()
-	}
-	return err
 }
 
 // Leftover is a record that nobody has: launcher and guard were killed together, or the
@@ -117,13 +105,12 @@ func leftover(base string) (Leftover, bool) {
 	s, err := readState(base)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		r := &record{base: base}
 		l.Why = "it was killed while it began or ended"
-		return l, !isLocked(r.peek()) && r.remains()
+		return l, !locked(base) && (&record{base: base}).remains()
 	case err != nil:
 		l.Why = fmt.Sprintf("its state can't be read: %v", err)
-		return l, !isLocked((&record{base: base}).peek())
-	case s.Launcher.Alive() && s.Boot == guard.Boot():
+		return l, !locked(base)
+	case s.hasLauncher():
 		return l, false
 	}
 	f := look(base, s)
@@ -142,7 +129,7 @@ func leftover(base string) (Leftover, bool) {
 func clearDead(base string) (bool, error) {
 	r := &record{base: base}
 	if err := r.tryLock(); err != nil {
-		if isLocked(err) {
+		if errors.Is(err, lockfile.ErrLocked) {
 			err = nil
 		}
 		return false, err

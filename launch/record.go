@@ -51,6 +51,9 @@ const (
 	nextExt  = ".next" // the state that is being written
 )
 
+// besideLock are the extensions of all of a record's files but the lock.
+func besideLock() []string { return []string{stateExt, nextExt, sockExt, doorExt} }
+
 func recordDir(runtimeDir string) string { return filepath.Join(runtimeDir, "launches") }
 
 func recordBase(runtimeDir, id string) string {
@@ -86,7 +89,7 @@ func openRecord(ctx context.Context, runtimeDir, id string) (*record, error) {
 			return nil, errors.Join(fmt.Errorf("record the launch %s: %w", id, err), r.lock.Unlock())
 		}
 	}
-	if err := r.removeAll(stateExt, nextExt, sockExt, doorExt); err != nil {
+	if err := r.removeAll(besideLock()...); err != nil {
 		return nil, errors.Join(fmt.Errorf("record the launch %s: %w", id, err), r.lock.Unlock())
 	}
 	return r, nil
@@ -119,7 +122,11 @@ func (r *record) tryLock() error {
 // files are the record's paths, the lock's first, as a guard wants them that is to
 // remove them.
 func (r *record) files() []string {
-	return []string{r.base + lockExt, r.base + stateExt, r.base + nextExt, r.base + sockExt, r.base + doorExt}
+	paths := []string{r.base + lockExt}
+	for _, ext := range besideLock() {
+		paths = append(paths, r.base+ext)
+	}
+	return paths
 }
 
 // write replaces the state in one step, so that no reader sees half of one.
@@ -146,7 +153,7 @@ func (r *record) close() error {
 	if r == nil {
 		return nil
 	}
-	return errors.Join(r.removeAll(stateExt, nextExt, sockExt, doorExt, lockExt), r.lock.Unlock())
+	return errors.Join(r.removeAll(besideLock()...), r.removeAll(lockExt), r.lock.Unlock())
 }
 
 func (r *record) removeAll(exts ...string) error {
@@ -168,7 +175,7 @@ func records(runtimeDir string) ([]string, error) {
 	var bases []string
 	for _, e := range entries {
 		ext := filepath.Ext(e.Name())
-		if slices.Contains([]string{stateExt, lockExt, sockExt, doorExt, nextExt}, ext) {
+		if ext == lockExt || slices.Contains(besideLock(), ext) {
 			bases = append(bases, filepath.Join(recordDir(runtimeDir), strings.TrimSuffix(e.Name(), ext)))
 		}
 	}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"syscall"
 	"time"
 
 	"github.com/rbee-launch/rbee-launch/supervisor/guard"
@@ -31,7 +29,7 @@ func Stop(ctx context.Context, runtimeDir, id string, o StopOptions, tell func(E
 }
 
 // changedHands reports whether what failed was addressed to one who had the launch until
-// then: another has it now.
+// then: another has it now, and may not know of it.
 func changedHands(err error) bool {
 	var adopted *NotOrphanedError
 	return errors.Is(err, ErrReplaced) || errors.Is(err, guard.ErrBusy) || (errors.As(err, &adopted) && adopted.Launcher != 0)
@@ -41,10 +39,6 @@ func stop(ctx context.Context, runtimeDir, id string, o StopOptions, tell func(E
 	base := recordBase(runtimeDir, id)
 	s, unknown := readState(base)
 	err := askToStop(ctx, runtimeDir, id, o, tell)
-	for isCut(err) && ctx.Err() == nil { // the launcher was upgraded meanwhile, and may not know of the stop
-		time.Sleep(looking / 20)
-		err = askToStop(ctx, runtimeDir, id, o, tell)
-	}
 	var hung *HungError
 	switch {
 	case errors.As(err, &hung) && s.Launcher == guard.Self():
@@ -90,11 +84,6 @@ func askToStop(ctx context.Context, runtimeDir, id string, o StopOptions, tell f
 		return &HungError{ID: id, PID: s.SupervisorPID, Err: fmt.Errorf("it is still there after %s", limit)}
 	}
 	return context.Cause(ctx)
-}
-
-// isCut reports whether a launcher that lives has hung up.
-func isCut(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // awaitGuard waits until the guard of a launch whose launcher is dead has taken everything

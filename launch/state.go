@@ -131,13 +131,19 @@ type facts struct {
 
 // look gathers the facts about a state.
 func look(base string, s state) facts {
-	f := facts{boot: guard.Boot(), launcher: s.Launcher.Alive(), guard: s.Guard.Alive()}
+	return facts{boot: guard.Boot(), locked: locked(base), launcher: s.Launcher.Alive(), guard: s.Guard.Alive()}
+}
+
+// hasLauncher reports whether the launcher that a state names lives.
+func (s state) hasLauncher() bool { return s.Boot == guard.Boot() && s.Launcher.Alive() }
+
+// locked reports whether anybody holds the lock of a record.
+func locked(base string) bool {
 	lock, err := lockfile.Try(base+lockExt, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
 	if err == nil {
 		_ = lock.Unlock()
 	}
-	f.locked = isLocked(err)
-	return f
+	return errors.Is(err, lockfile.ErrLocked)
 }
 
 // standing judges. The lock alone says whether somebody has the launch: pids are
