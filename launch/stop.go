@@ -18,24 +18,16 @@ type StopReport struct {
 }
 
 // Laggard is a process that still ran when SIGKILL had to be sent.
-type Laggard struct {
-	PID  int    `json:"pid"`
-	Name string `json:"name"`
-}
-
-func (l Laggard) String() string { return fmt.Sprintf("pid %d %s", l.PID, l.Name) }
+type Laggard = supervisor.Process
 
 // StopReportOf is the supervisor's account of a stop as events tell it; nil for nil.
 func StopReportOf(s *supervisor.Stop) *StopReport {
 	if s == nil {
 		return nil
 	}
-	stop := &StopReport{TookMS: s.Took.Milliseconds()}
+	stop := &StopReport{TookMS: s.Took.Milliseconds(), Laggards: s.Laggards}
 	for _, x := range s.Sent {
 		stop.Signals = append(stop.Signals, unix.SignalName(x.Signal))
-	}
-	for _, p := range s.Laggards {
-		stop.Laggards = append(stop.Laggards, Laggard{p.PID, p.Name})
 	}
 	return stop
 }

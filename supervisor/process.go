@@ -11,10 +11,10 @@ import (
 
 // Process is a process as people know it.
 type Process struct {
-	PID int
+	PID int `json:"pid"`
 	// Name is its program's, with the title that it gave itself:
 	// "python3.12 (VLLM::EngineCore)".
-	Name string
+	Name string `json:"name"`
 }
 
 func (p Process) String() string { return fmt.Sprintf("pid %d %s", p.PID, p.Name) }
