@@ -3,7 +3,6 @@ package launch
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net"
 	"net/http"
 	"os"
@@ -31,7 +30,7 @@ func (l *launching) openControl(ctx context.Context, base string, inherited *os.
 	var ln *net.UnixListener
 	var err error
 	if inherited != nil {
-		ln, err = inheritListener(inherited)
+		ln, err = unixsock.Inherit(inherited)
 	} else {
 		ln, err = unixsock.Listen(base + sockExt)
 	}
@@ -47,19 +46,6 @@ func (l *launching) openControl(ctx context.Context, base string, inherited *os.
 		}
 	})
 	return c, nil
-}
-
-func inheritListener(f *os.File) (*net.UnixListener, error) {
-	defer f.Close()
-	ln, err := net.FileListener(f)
-	if err != nil {
-		return nil, err
-	}
-	unix, ok := ln.(*net.UnixListener)
-	if !ok {
-		return nil, errors.Join(errors.New("the inherited listener is no Unix socket"), ln.Close())
-	}
-	return unix, nil
 }
 
 // file is a copy of the listener, which stays open when the control is closed; nil where

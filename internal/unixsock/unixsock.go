@@ -31,6 +31,21 @@ func Listen(path string) (*net.UnixListener, error) {
 	return ln, nil
 }
 
+// Inherit is the listener whose descriptor came from another process, or from this one
+// before it executed another program. It closes f; the caller closes the listener.
+func Inherit(f *os.File) (*net.UnixListener, error) {
+	defer f.Close()
+	ln, err := net.FileListener(f)
+	if err != nil {
+		return nil, fmt.Errorf("inherit a listener: %w", err)
+	}
+	unix, ok := ln.(*net.UnixListener)
+	if !ok {
+		return nil, errors.Join(errors.New("inherit a listener: it is no Unix socket"), ln.Close())
+	}
+	return unix, nil
+}
+
 // Dial connects to a socket. The caller closes the connection.
 func Dial(ctx context.Context, path string) (*net.UnixConn, error) {
 	short, done, err := shorten(path)

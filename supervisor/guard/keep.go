@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rbee-launch/rbee-launch/internal/lockfile"
+	"github.com/rbee-launch/rbee-launch/internal/unixsock"
 )
 
 // A guard whose program is gone goes on for the children that are to be kept: it reads
@@ -121,15 +122,9 @@ func (m *minder) listen(req request) {
 	if len(req.files) != 1 {
 		return
 	}
-	defer req.files[0].Close()
-	ln, err := net.FileListener(req.files[0])
+	door, err := unixsock.Inherit(req.files[0])
 	if err != nil {
 		return // no program can come later; this one can do without
-	}
-	door, ok := ln.(*net.UnixListener)
-	if !ok {
-		_ = ln.Close()
-		return
 	}
 	if m.door != nil {
 		_ = m.door.Close()

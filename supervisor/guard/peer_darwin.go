@@ -1,22 +1,11 @@
 package guard
 
-import (
-	"net"
+import "golang.org/x/sys/unix"
 
-	"golang.org/x/sys/unix"
-)
-
-// peerPID is the process at the other end; 0 when the system does not say.
-func peerPID(conn *net.UnixConn) int {
-	raw, err := conn.SyscallConn()
+func peerOf(fd int) int {
+	pid, err := unix.GetsockoptInt(fd, unix.SOL_LOCAL, unix.LOCAL_PEERPID)
 	if err != nil {
 		return 0
 	}
-	pid := 0
-	_ = raw.Control(func(fd uintptr) {
-		if p, err := unix.GetsockoptInt(int(fd), unix.SOL_LOCAL, unix.LOCAL_PEERPID); err == nil {
-			pid = p
-		}
-	})
 	return pid
 }
