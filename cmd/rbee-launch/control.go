@@ -142,6 +142,14 @@ func lastLines(e launch.Event) string {
 	return "\nits last lines:\n  " + strings.Join(e.LastLines, "\n  ")
 }
 
+// endError is what a command ends with that saw a launch to its end.
+func endError(e launch.Event) error {
+	if e.Error == "" {
+		return cli.WithCode(*e.ExitCode, nil)
+	}
+	return cli.WithCode(*e.ExitCode, errors.New(e.Error+lastLines(e)))
+}
+
 type waitCmd struct{ oneLaunch }
 
 // Run waits for the launch's end, over upgrades and adoptions of its launcher.
@@ -155,10 +163,8 @@ func (c *waitCmd) Run(call *cli.Call) error {
 		switch {
 		case err != nil:
 			return err
-		case end != nil && end.Error != "":
-			return cli.WithCode(*end.ExitCode, fmt.Errorf("%s%s", end.Error, lastLines(*end)))
 		case end != nil:
-			return cli.WithCode(*end.ExitCode, nil)
+			return endError(*end)
 		case call.Context.Err() != nil:
 			return nil
 		}
@@ -245,10 +251,7 @@ func (c *attachCmd) Run(call *cli.Call) error {
 			return err
 		case e.Event == launch.Ended:
 			show.close()
-			if e.Error != "" {
-				return cli.WithCode(*e.ExitCode, errors.New(e.Error+lastLines(e)))
-			}
-			return cli.WithCode(*e.ExitCode, nil)
+			return endError(e)
 		case e.Time.Before(began):
 		default:
 			show.attached(e)
@@ -265,7 +268,7 @@ type adoptCmd struct {
 
 // Run gives each orphan a sidecar of its own.
 func (c *adoptCmd) Run(call *cli.Call) error {
-	dir, err := cli.RuntimeDir()
+	dir, all, err := launches() // among all, so that one that lives is told as such
 	if err != nil {
 		return err
 	}
@@ -276,10 +279,6 @@ func (c *adoptCmd) Run(call *cli.Call) error {
 	byID := map[string]launch.Orphan{}
 	for _, o := range orphans {
 		byID[o.ID] = o
-	}
-	_, all, err := launches() // among all, so that one that lives is told as such
-	if err != nil {
-		return err
 	}
 	ids, err := c.find(all)
 	if err != nil {

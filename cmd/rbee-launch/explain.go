@@ -17,7 +17,8 @@ import (
 )
 
 // explain gives a failed launch its exit code, the child's last words and a hint. An
-// error that has a code already is a usage error, or explained where it arose.
+// error that has a code already is a usage error, or explained where it arose. It is nil
+// for nil.
 func explain(err error) error {
 	code, hint := diagnose(err)
 	if last := launch.LastLines(err); len(last) > 0 {

@@ -54,11 +54,7 @@ func (s *service) follow(cfg launch.Config) launch.Config {
 	if s == nil {
 		return cfg
 	}
-	tell := cfg.OnEvent
-	cfg.OnEvent = func(e launch.Event) {
-		tell(e)
-		s.event(e)
-	}
+	cfg.OnEvent = s.besides(cfg.OnEvent)
 	cfg.OnPulse, cfg.PulseEvery = s.pulse, s.pulseEvery()
 	return cfg
 }
@@ -69,13 +65,17 @@ func (s *service) followStack(cfg stack.Config) stack.Config {
 		return cfg
 	}
 	s.named = true
-	tell := cfg.OnEvent
-	cfg.OnEvent = func(e launch.Event) {
+	cfg.OnEvent = s.besides(cfg.OnEvent)
+	cfg.OnPulse, cfg.PulseEvery = s.pulse, s.pulseEvery()
+	return cfg
+}
+
+// besides tells somebody of events first, and then systemd.
+func (s *service) besides(tell func(launch.Event)) func(launch.Event) {
+	return func(e launch.Event) {
 		tell(e)
 		s.event(e)
 	}
-	cfg.OnPulse, cfg.PulseEvery = s.pulse, s.pulseEvery()
-	return cfg
 }
 
 // pulseEvery is how often the launch is to pulse: as the watchdog wants, and often

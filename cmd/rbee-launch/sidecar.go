@@ -309,19 +309,12 @@ func sidecar(call *cli.Call, r role, out outputFlags, cfg launch.Config) error {
 		}
 	}
 	err := launchOn(call, r, cfg)
-	text, code := cli.Describe("rbee-launch", explainOrNil(err))
+	text, code := cli.Describe("rbee-launch", explain(err))
 	p.tell(message{End: &ended{Code: code, Text: text}})
 	if err != nil {
 		cfg.Log.Log(call.Context, slog.LevelError, "the launch has ended", "err", err)
 	}
 	return err
-}
-
-func explainOrNil(err error) error {
-	if err == nil {
-		return nil
-	}
-	return explain(err)
 }
 
 // resumed says how a sidecar is started.
