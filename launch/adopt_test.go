@@ -1,7 +1,6 @@
 package launch_test
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -26,24 +25,7 @@ import (
 // registered, and gives the child's pid and entry.
 func orphan(t *testing.T, dir string, reg daemon) (pid int, entry registry.Entry) {
 	t.Helper()
-	cmd := exec.Command(executable(t), dir, reg.url)
-	cmd.Env = append(os.Environ(), roleVar+"=launcher")
-	cmd.Stderr = t.Output()
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatalf("the launcher did not say that its child is ready: %v", err)
-	}
-	if pid, err = strconv.Atoi(strings.TrimSpace(line)); err != nil {
-		t.Fatal(err)
-	}
+	cmd, pid := startLauncher(t, dir, reg.url)
 	client := registryClient(t, reg.url)
 	eventually(t, "it is registered", func() bool { return len(workers(t, client)) == 1 })
 	if err := cmd.Process.Kill(); err != nil {

@@ -1,13 +1,16 @@
 package launch_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io/fs"
 	"net"
 	"os"
+	"os/exec"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -264,6 +267,31 @@ func signalTo(t testing.TB, pid int, sig syscall.Signal) {
 }
 
 func isGone(pid int) bool { return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }
+
+// startLauncher runs a launcher (see main_test.go) for a test to kill, and returns with
+// its child's pid once that is ready.
+func startLauncher(t *testing.T, args ...string) (cmd *exec.Cmd, child int) {
+	t.Helper()
+	cmd = exec.Command(executable(t), args...)
+	cmd.Env = append(os.Environ(), roleVar+"=launcher")
+	cmd.Stderr = t.Output()
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatalf("the launcher did not say that its child is ready: %v", err)
+	}
+	if child, err = strconv.Atoi(strings.TrimSpace(line)); err != nil {
+		t.Fatal(err)
+	}
+	return cmd, child
+}
 
 // empties waits until a folder is empty.
 func empties(t testing.TB, dir string) {

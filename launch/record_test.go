@@ -1,13 +1,9 @@
 package launch_test
 
 import (
-	"bufio"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 
@@ -73,25 +69,7 @@ func TestSameID(t *testing.T) {
 func TestKilledLauncher(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	cmd := exec.Command(executable(t), dir)
-	cmd.Env = append(os.Environ(), roleVar+"=launcher")
-	cmd.Stderr = t.Output()
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatalf("the launcher did not say that its child is ready: %v", err)
-	}
-	child, err := strconv.Atoi(strings.TrimSpace(line))
-	if err != nil {
-		t.Fatal(err)
-	}
+	cmd, child := startLauncher(t, dir)
 	if l := onlyLaunch(t, dir); l.PID != child || l.SupervisorPID != cmd.Process.Pid {
 		t.Errorf("listed as %+v, want pid %d, launched by %d", l, child, cmd.Process.Pid)
 	}
