@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -40,18 +41,33 @@ func killBoth(t *testing.T, script, way string) (guard.Traces, io.Reader) {
 	}
 	out := bufio.NewReader(stdout)
 	line(t, out)
-	err = errors.Join(
-		syscall.Kill(left.Guard.PID, syscall.SIGSTOP), // or it might be quick enough to kill on
-		cmd.Process.Kill(),
-		syscall.Kill(left.Guard.PID, syscall.SIGKILL),
-	)
-	if err != nil {
+	halt(t, left.Guard.PID) // or it might be quick enough to kill on
+	if err := errors.Join(cmd.Process.Kill(), syscall.Kill(left.Guard.PID, syscall.SIGKILL)); err != nil {
 		t.Fatal(err)
 	}
 	// Where the tests have started a guard they inherit this one; else PID 1 does.
 	_, _ = syscall.Wait4(left.Guard.PID, nil, 0, nil)
 	t.Cleanup(func() { _ = cmd.Wait() }) // closes the pipes
 	return left, out
+}
+
+// halt stops a process and returns when none of its threads runs any more: until the one
+// that takes the signal gets to run, the others go on.
+func halt(t *testing.T, pid int) {
+	t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	for running := true; running; {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+		if err != nil || len(threads) == 0 {
+			t.Fatalf("list the threads of %d: %v", pid, err)
+		}
+		running = slices.ContainsFunc(threads, func(file string) bool {
+			status, err := os.ReadFile(file)
+			return err == nil && !strings.Contains(string(status), "\nState:\tT")
+		})
+	}
 }
 
 // reclaim waits for the guard's death, which takes effect when the kernel gets to it.
