@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
-	"io"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/DeRuina/timberjack"
@@ -19,6 +19,7 @@ const (
 	keptLines  = 200                    // of one child, for those who ask later
 	maxLine    = 8 << 10                // bytes; a longer line is broken: a progress bar without end is no reason to grow
 	drainLimit = 200 * time.Millisecond // for the last output once the tree is gone
+	lastOutput = 1 << 20                // bytes; no pipe of an unprivileged process holds more (pipe(7), pipe-max-size)
 )
 
 // Line is one line of a child's output, without its end.
@@ -106,11 +107,17 @@ func (k *keeper) close() {
 
 // drain reads a stream to its end, or to the read deadline. Carriage returns end a
 // line too: progress bars are made of them.
-func (k *keeper) drain(r io.Reader, stderr bool) {
+func (k *keeper) drain(pipe *os.File, stderr bool) {
 	buf := make([]byte, 32<<10)
 	var rest []byte
-	for {
-		n, err := r.Read(buf)
+	for late := 0; ; {
+		n, err := pipe.Read(buf)
+		if errors.Is(err, os.ErrDeadlineExceeded) && late < lastOutput {
+			// On a busy machine, or with a follower that is slow to read, the last output is still there.
+			if n = readNow(pipe, buf); n > 0 {
+				late, err = late+n, nil
+			}
+		}
 		now := time.Now()
 		var lines []Line
 		take := func(text []byte) {
@@ -141,6 +148,17 @@ func (k *keeper) drain(r io.Reader, stderr bool) {
 		}
 		rest = append([]byte(nil), rest...) // of what was read, no more is kept than is needed
 	}
+}
+
+// readNow reads what is in a pipe, whatever its deadline; 0 when there is nothing.
+func readNow(pipe *os.File, buf []byte) (n int) {
+	raw, err := pipe.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	// Control, unlike Read, does not ask for the deadline. The pipe does not block.
+	_ = raw.Control(func(fd uintptr) { n, _ = syscall.Read(int(fd), buf) })
+	return max(n, 0)
 }
 
 // take logs lines, remembers them, and passes them on.
