@@ -21,7 +21,7 @@ import (
 
 // longest is how long a story waits for what is to happen. It is for machines under
 // load: what happens ends the wait.
-const longest = 30 * time.Second
+const longest = time.Minute
 
 // scriptCommands are the commands of the stories beyond testscript's own.
 var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
