@@ -1,6 +1,7 @@
 package httpd
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -13,20 +14,36 @@ const MaxBody = 64 << 10
 // MaxBatch is the limit of a request body that holds many: 1 MiB.
 const MaxBatch = 1 << 20
 
-// ReadJSON reads the request's body into v. Unknown fields are ignored. It
-// returns a Problem: 413 over limit bytes, 422 with the field's name for a wrong
-// type, 400 for what is no JSON at all.
+// ReadJSON is ReadBody and Decode.
 func ReadJSON(w http.ResponseWriter, r *http.Request, v any, limit int64) error {
-	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, limit))
-	if err := dec.Decode(v); err != nil {
-		return jsonProblem(err)
+	body, err := ReadBody(w, r, limit)
+	if err != nil {
+		return err
 	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		var tooBig *http.MaxBytesError
-		if errors.As(err, &tooBig) {
-			return jsonProblem(err)
-		}
-		return Errorf(http.StatusBadRequest, "bad_json", "the body goes on after its first JSON value")
+	return Decode(body, v)
+}
+
+// ReadBody reads the request's body. It returns a Problem: 413 over limit bytes, 400 when
+// it does not arrive whole.
+func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	var body bytes.Buffer
+	if n := r.ContentLength; n > 0 && n <= MaxBody {
+		body.Grow(int(n) + bytes.MinRead) // so that the end is found without growing
+	}
+	if _, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, limit)); err != nil {
+		return nil, jsonProblem(err)
+	}
+	return body.Bytes(), nil
+}
+
+// Decode reads one JSON value into v. Unknown fields are ignored. It returns a Problem:
+// 422 with the field's name for a wrong type, 400 for what is no JSON at all.
+func Decode(body []byte, v any) error {
+	if len(body) == 0 {
+		return jsonProblem(io.EOF)
+	}
+	if err := json.Unmarshal(body, v); err != nil {
+		return jsonProblem(err)
 	}
 	return nil
 }

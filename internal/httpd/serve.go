@@ -50,6 +50,10 @@ func holder(ctx context.Context, addr string) string {
 type ServeOptions struct {
 	Log   *slog.Logger
 	Drain time.Duration // how long running requests may take at the end; 5 s when zero
+	// Read and Write bound how long a client may take to send its request, and the
+	// answer to reach it; for ever when zero. A handler that streams sets deadlines of its
+	// own with an http.ResponseController.
+	Read, Write time.Duration
 	// Hurry, when closed, leaves them a quarter of a second; may be nil.
 	Hurry <-chan struct{}
 }
@@ -60,12 +64,14 @@ const lastWords = 250 * time.Millisecond
 // Serve answers on ln until ctx ends, then lets running requests finish within
 // the drain time and cuts the rest. It closes ln. A stop by ctx is no error.
 //
-// ReadHeaderTimeout bounds the client that sends half a header; there is no
-// WriteTimeout, since that would cut streams (golang/go#16100).
+// ReadHeaderTimeout bounds the client that sends half a header. The time to write is
+// unbounded unless asked for, since that cuts streams (golang/go#16100).
 func Serve(ctx context.Context, ln net.Listener, h http.Handler, opt ServeOptions) error {
 	srv := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       opt.Read,
+		WriteTimeout:      opt.Write,
 		IdleTimeout:       120 * time.Second,
 		MaxHeaderBytes:    32 << 10,
 		BaseContext:       func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
