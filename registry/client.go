@@ -149,5 +149,8 @@ func (f Filter) values() url.Values {
 			v.Set(name, value)
 		}
 	}
+	for name, value := range f.Metadata {
+		v.Set("metadata."+name, value)
+	}
 	return v
 }

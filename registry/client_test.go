@@ -91,16 +91,20 @@ func TestClientFromRegistrationToUnregistration(t *testing.T) {
 	if queen, err = c.Queen(ctx); err != nil || queen.Value == nil || queen.Value.Port != 7833 {
 		t.Errorf("with a queen: %+v, %v", queen, err)
 	}
-	for filter, want := range map[registry.Filter]int{
-		{}:                                      1,
-		{WorkerType: "llm", Status: "online"}:   1,
-		{WorkerType: "vllm"}:                    0,
-		{Hive: "box"}:                           0,
-		{WorkerType: "llm & co", Model: "m?=#"}: 0,
+	for _, tt := range []struct {
+		filter registry.Filter
+		want   int
+	}{
+		{registry.Filter{}, 1},
+		{registry.Filter{WorkerType: "llm", Status: "online"}, 1},
+		{registry.Filter{WorkerType: "vllm"}, 0},
+		{registry.Filter{Hive: "box"}, 0},
+		{registry.Filter{WorkerType: "llm & co", Model: "m?=#"}, 0},
+		{registry.Filter{Metadata: map[string]string{"zone": "a"}}, 0},
 	} {
-		workers, err := c.Workers(ctx, filter)
-		if err != nil || len(workers.Value) != want {
-			t.Errorf("%+v chooses %+v, %v", filter, workers, err)
+		workers, err := c.Workers(ctx, tt.filter)
+		if err != nil || len(workers.Value) != tt.want {
+			t.Errorf("%+v chooses %+v, %v", tt.filter, workers, err)
 		}
 	}
 	if hives, err := c.Hives(ctx); err != nil || len(hives.Value) != 1 || hives.Value[0].ID != "box" {

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"encoding/json"
 	"strings"
 	"time"
 )
@@ -87,18 +88,39 @@ type Snapshot struct {
 	GUI      *Entry  `json:"gui"` // the one that came last, where there are several
 }
 
-// Filter chooses workers. An empty field chooses all.
+// Filter chooses components. An empty field chooses all.
 type Filter struct {
 	WorkerType string
 	Model      string
 	Status     Status
 	Hive       string // the hive's id
+	// Metadata has values that the metadata must have: a string as it is, a number, true,
+	// false or null as JSON writes it.
+	Metadata map[string]string
 }
 
 // Match reports whether the filter chooses e.
 func (f Filter) Match(e Entry) bool {
+	for name, want := range f.Metadata {
+		value, there := e.Metadata[name]
+		if !there || !says(value, want) {
+			return false
+		}
+	}
 	return (f.WorkerType == "" || f.WorkerType == e.WorkerType) &&
 		(f.Model == "" || f.Model == e.Model) &&
 		(f.Status == "" || f.Status == e.Status) &&
 		(f.Hive == "" || f.Hive == e.Hive())
+}
+
+// says reports whether a value of metadata is want. Lists and objects are nothing.
+func says(value any, want string) bool {
+	switch v := value.(type) {
+	case string:
+		return v == want
+	case nil, bool, float64:
+		text, err := json.Marshal(v)
+		return err == nil && string(text) == want
+	}
+	return false
 }
