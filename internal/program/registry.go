@@ -33,7 +33,7 @@ func (r *Registry) Run(call *cli.Call) error {
 	return serve(call.Context, log, ln, access.Token, func(ctx context.Context) error {
 		return server.Run(ctx, ln, server.Config{
 			OnlineWindow: r.OnlineWindow, RemoveAfter: r.RemoveAfter,
-			Token: access.Token, TokenHint: access.TokenHint, Hosts: access.Hosts, Log: log,
+			Access: access, Log: log,
 		})
 	})
 }

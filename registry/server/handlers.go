@@ -1,10 +1,12 @@
 package server
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
-	"time"
+	"net/netip"
 
 	"github.com/rbee-launch/rbee-launch/internal/httpd"
 	"github.com/rbee-launch/rbee-launch/registry"
@@ -18,7 +20,7 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) error {
 	if m.batch != nil {
 		return s.registerAll(w, r, m)
 	}
-	receipt, err := s.keep(m.one, r.RemoteAddr)
+	receipt, err := s.keep(r.Context(), m.one, r.RemoteAddr)
 	if err != nil {
 		return err
 	}
@@ -26,7 +28,7 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) error {
 }
 
 // keep registers what f describes for a caller at remote.
-func (s *Server) keep(f registry.Form, remote string) (registry.Receipt, error) {
+func (s *Server) keep(ctx context.Context, f registry.Form, remote string) (registry.Receipt, error) {
 	c, err := described(f)
 	if err != nil {
 		return registry.Receipt{}, err
@@ -38,8 +40,28 @@ func (s *Server) keep(f registry.Form, remote string) (registry.Receipt, error) 
 		receipt.Note = fmt.Sprintf("others can't reach %q as %s: the address that this request came from, %s, is kept in its place",
 			c.ID, said, c.Hostname)
 	}
-	receipt.Entry, receipt.Revision, err = s.table.register(time.Now(), c)
-	return receipt, err
+	kept, revision, err := s.store.register(ctx, c, machine(remote))
+	if err != nil {
+		return registry.Receipt{}, err
+	}
+	s.counts.registrations.Inc()
+	receipt.Entry, receipt.Revision = kept.entry(s.clock.born()), revision
+	return receipt, nil
+}
+
+// machine is the address that a caller is counted under; the zero one for this machine.
+// An IPv6 host has a whole /64 to choose from.
+func machine(remote string) netip.Addr {
+	caller, err := netip.ParseAddrPort(remote)
+	ip := caller.Addr().Unmap().WithZone("")
+	if err != nil || ip.IsLoopback() {
+		return netip.Addr{}
+	}
+	if ip.Is6() {
+		network, _ := ip.Prefix(64) // never over 128
+		return network.Addr()
+	}
+	return ip
 }
 
 type batchRegistered struct {
@@ -50,21 +72,24 @@ type batchRegistered struct {
 
 func (s *Server) registerAll(w http.ResponseWriter, r *http.Request, m message) error {
 	answer := batchRegistered{Registered: []registry.Receipt{}, Refused: []refusal{}}
-	for i, raw := range m.batch {
-		f, err := part(raw)
+	parts, err := m.parts()
+	if err != nil {
+		return err
+	}
+	for i, p := range parts {
 		var receipt registry.Receipt
-		if err == nil {
-			receipt, err = s.keep(f, r.RemoteAddr)
+		if p.err == nil {
+			receipt, p.err = s.keep(r.Context(), p.form, r.RemoteAddr)
 		}
-		if err == nil {
+		if p.err == nil {
 			answer.Registered = append(answer.Registered, receipt)
 			continue
 		}
-		if answer.Refused, err = refuse(answer.Refused, i, err); err != nil {
+		if answer.Refused, err = refuse(answer.Refused, i, p.err); err != nil {
 			return err
 		}
 	}
-	answer.Revision = s.table.sweep(time.Now())
+	answer.Revision = s.store.current().revision
 	return httpd.WriteJSON(w, http.StatusOK, answer)
 }
 
@@ -74,16 +99,18 @@ func (s *Server) heartbeat(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if m.batch != nil {
-		return s.heartbeatAll(w, m)
+		return s.heartbeatAll(w, r, m)
 	}
-	c, err := named(m.one)
+	who, err := named(m.one)
 	if err != nil {
 		return err
 	}
-	revision, err := s.table.heartbeat(time.Now(), c)
-	if err != nil {
+	var verdict [1]error
+	revision, err := s.store.heartbeat(r.Context(), verdict[:], who)
+	if err = cmp.Or(err, verdict[0]); err != nil {
 		return err
 	}
+	s.counts.heartbeats.Inc()
 	return httpd.WriteJSON(w, http.StatusOK, registry.Acknowledgement{Revision: revision})
 }
 
@@ -96,30 +123,45 @@ type batchBeaten struct {
 	Refused    []refusal       `json:"refused,omitempty"`
 }
 
-func (s *Server) heartbeatAll(w http.ResponseWriter, m message) error {
+func (s *Server) heartbeatAll(w http.ResponseWriter, r *http.Request, m message) error {
 	answer := batchBeaten{Unknown: []registry.Form{}, Superseded: []registry.Form{}}
-	for i, raw := range m.batch {
-		f, err := part(raw)
-		var c registry.Component
-		if err == nil {
-			c, err = named(f)
+	parts, err := m.parts()
+	if err != nil {
+		return err
+	}
+	lives, at := make([]life, 0, len(parts)), make([]int, 0, len(parts))
+	for i, p := range parts {
+		var who life
+		if p.err == nil {
+			who, p.err = named(p.form)
 		}
-		if err == nil {
-			_, err = s.table.heartbeat(time.Now(), c)
+		if p.err == nil {
+			lives, at = append(lives, who), append(at, i)
+		} else if answer.Refused, err = refuse(answer.Refused, i, p.err); err != nil {
+			return err
 		}
-		switch code := codeOf(err); {
-		case err == nil:
+	}
+	verdicts := make([]error, len(lives))
+	if answer.Revision, err = s.store.heartbeat(r.Context(), verdicts, lives...); err != nil {
+		return err
+	}
+	good := 0
+	for i, verdict := range verdicts {
+		as := registry.Component{Kind: lives[i].kind, ID: lives[i].id, InstanceID: lives[i].instance}
+		switch code := codeOf(verdict); {
+		case verdict == nil:
+			good++
 		case code == registry.CodeUnknown:
-			answer.Unknown = append(answer.Unknown, c.Form())
+			answer.Unknown = append(answer.Unknown, as.Form())
 		case code == registry.CodeSuperseded:
-			answer.Superseded = append(answer.Superseded, c.Form())
+			answer.Superseded = append(answer.Superseded, as.Form())
 		default:
-			if answer.Refused, err = refuse(answer.Refused, i, err); err != nil {
+			if answer.Refused, err = refuse(answer.Refused, at[i], verdict); err != nil {
 				return err
 			}
 		}
 	}
-	answer.Revision = s.table.sweep(time.Now())
+	s.counts.heartbeats.Add(float64(good))
 	return httpd.WriteJSON(w, http.StatusOK, answer)
 }
 
@@ -136,11 +178,11 @@ func (s *Server) unregister(w http.ResponseWriter, r *http.Request) error {
 	if err := httpd.ReadJSON(w, r, &f, httpd.MaxBody); err != nil {
 		return err
 	}
-	c, err := named(f)
+	who, err := named(f)
 	if err != nil {
 		return err
 	}
-	revision, err := s.table.unregister(time.Now(), c)
+	revision, err := s.store.unregister(r.Context(), who)
 	if err != nil {
 		return err
 	}

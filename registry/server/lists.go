@@ -3,87 +3,119 @@ package server
 import (
 	"fmt"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
-	"time"
 
 	"github.com/rbee-launch/rbee-launch/internal/httpd"
 	"github.com/rbee-launch/rbee-launch/registry"
 )
 
 func (s *Server) hives(w http.ResponseWriter, r *http.Request) error {
-	hives, revision := s.table.list(time.Now(), func(e *registry.Entry) bool { return e.Kind == registry.Hive })
-	return s.answer(w, r, revision, hives)
+	return s.list(w, r, registry.Hive)
 }
 
 func (s *Server) workers(w http.ResponseWriter, r *http.Request) error {
-	q := r.URL.Query()
-	filter := registry.Filter{
-		WorkerType: q.Get("worker_type"),
-		Model:      q.Get("model"),
-		Status:     registry.Status(q.Get("status")),
-		Hive:       q.Get("hive"),
+	return s.list(w, r, registry.Worker)
+}
+
+func (s *Server) list(w http.ResponseWriter, r *http.Request, kind registry.Kind) error {
+	f, err := readFilter(r.URL.Query(), kind)
+	if err != nil {
+		return err
 	}
-	switch filter.Status {
-	case "", registry.Online, registry.Offline:
-	default:
-		return httpd.InvalidField("status", "%q is neither online nor offline", filter.Status)
+	v := s.store.current()
+	if s.isKnown(w, r, v) {
+		return nil
 	}
-	workers, revision := s.table.list(time.Now(), func(e *registry.Entry) bool {
-		return e.Kind == registry.Worker && filter.Match(*e)
-	})
-	return s.answer(w, r, revision, workers)
+	d := v.list(f, s.clock)
+	if d.last != "" {
+		w.Header().Set("Link", "<"+nextPage(r.URL, d.last)+`>; rel="next"`)
+	}
+	send(w, r, d)
+	return nil
+}
+
+// nextPage is the address of what follows on a page whose last component has that id.
+func nextPage(page *url.URL, last string) string {
+	q := page.Query()
+	q.Set("after", last)
+	return (&url.URL{Path: page.Path, RawQuery: q.Encode()}).String()
 }
 
 func (s *Server) queen(w http.ResponseWriter, r *http.Request) error {
-	queens, revision := s.table.list(time.Now(), func(e *registry.Entry) bool { return e.Kind == registry.Queen })
+	v := s.store.current()
+	queens := v.of(registry.Queen)
 	if len(queens) == 0 {
 		return httpd.Errorf(http.StatusNotFound, registry.CodeNoQueen, "no queen is registered")
 	}
-	return s.answer(w, r, revision, queens[0])
+	if !s.isKnown(w, r, v) {
+		send(w, r, &document{body: append(queens[0].appendJSON(nil, s.clock.born()), '\n')})
+	}
+	return nil
 }
 
 func (s *Server) components(w http.ResponseWriter, r *http.Request) error {
-	all, revision := s.table.list(time.Now(), func(*registry.Entry) bool { return true })
-	return s.answer(w, r, revision, s.snapshot(all, revision))
+	f, err := readFilter(r.URL.Query(), "")
+	if err != nil {
+		return err
+	}
+	if f.limit != 0 || f.after != "" {
+		return httpd.InvalidField("limit", "limit and after are for the lists of one kind: /v1/registry/workers and hives")
+	}
+	if v := s.store.current(); !s.isKnown(w, r, v) {
+		send(w, r, v.snapshot(s.epoch, f, s.clock))
+	}
+	return nil
 }
 
-func (s *Server) snapshot(all []registry.Entry, revision uint64) registry.Snapshot {
-	snap := registry.Snapshot{
-		Epoch: s.epoch, Revision: revision,
-		Hives: []registry.Entry{}, Workers: []registry.Entry{},
-	}
-	for _, e := range all {
-		switch e.Kind {
-		case registry.Hive:
-			snap.Hives = append(snap.Hives, e)
-		case registry.Worker:
-			snap.Workers = append(snap.Workers, e)
-		case registry.Queen:
-			snap.Queen = &e
-		case registry.GUI:
-			// Users may open several; the design has one place, which goes to
-			// the one that came last.
-			if snap.GUI == nil || e.RegisteredAt.After(snap.GUI.RegisteredAt) {
-				snap.GUI = &e
-			}
-		}
-	}
-	return snap
-}
+// tag names a revision for those who compare.
+func (s *Server) tag(revision uint64) string { return s.epoch + "." + strconv.FormatUint(revision, 10) }
 
-// answer sends v, or nothing when the caller has that revision.
-func (s *Server) answer(w http.ResponseWriter, r *http.Request, revision uint64, v any) error {
-	tag := fmt.Sprintf(`"%s.%d"`, s.epoch, revision)
+// isKnown answers a caller who has that revision already.
+func (s *Server) isKnown(w http.ResponseWriter, r *http.Request, v *view) bool {
+	tag := `"` + s.tag(v.revision) + `"`
 	w.Header().Set("ETag", tag)
 	w.Header().Set("Cache-Control", "no-cache") // that is: ask each time, with the tag
+	w.Header().Set("Vary", "Accept-Encoding")
 	for known := range strings.SplitSeq(r.Header.Get("If-None-Match"), ",") {
 		known = strings.TrimPrefix(strings.TrimSpace(known), "W/")
 		if known == tag || known == "*" {
 			w.WriteHeader(http.StatusNotModified)
-			return nil
+			return true
 		}
 	}
-	return httpd.WriteJSON(w, http.StatusOK, v)
+	return false
+}
+
+// worthZipping is the size in bytes from which on an answer is compressed for who asks:
+// below, it fits one packet anyway.
+const worthZipping = 1 << 10
+
+func send(w http.ResponseWriter, r *http.Request, d *document) {
+	body := d.body
+	if len(body) > worthZipping && takesGzip(r.Header.Get("Accept-Encoding")) {
+		body = d.zipped()
+		w.Header().Set("Content-Encoding", "gzip")
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	_, _ = w.Write(body) // the client may be gone
+}
+
+// takesGzip reads an Accept-Encoding (RFC 9110, 12.5.3).
+func takesGzip(accept string) bool {
+	for coding := range strings.SplitSeq(accept, ",") {
+		name, weight, _ := strings.Cut(coding, ";")
+		if name = strings.TrimSpace(name); !strings.EqualFold(name, "gzip") && name != "*" {
+			continue
+		}
+		q, weighed := strings.CutPrefix(strings.TrimSpace(weight), "q=")
+		if value, err := strconv.ParseFloat(q, 64); !weighed || (err == nil && value > 0) {
+			return true
+		}
+	}
+	return false
 }
 
 type health struct {
@@ -93,5 +125,19 @@ type health struct {
 }
 
 func (s *Server) health(w http.ResponseWriter, _ *http.Request) error {
-	return httpd.WriteJSON(w, http.StatusOK, health{"ok", s.epoch, s.table.sweep(time.Now())})
+	return httpd.WriteJSON(w, http.StatusOK, health{"ok", s.epoch, s.store.current().revision})
+}
+
+// since reads a revision of this life, "EPOCH.REVISION" or "REVISION"; it is not ok when
+// it is another life's, or has not been yet.
+func (s *Server) since(text string, v *view) (revision uint64, ok bool, err error) {
+	epoch, number, full := strings.Cut(text, ".")
+	if !full {
+		epoch, number = s.epoch, text
+	}
+	revision, err = strconv.ParseUint(number, 10, 64)
+	if err != nil {
+		return 0, false, fmt.Errorf("%q is no revision", text)
+	}
+	return revision, epoch == s.epoch && revision <= v.revision, nil
 }

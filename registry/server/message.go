@@ -11,55 +11,78 @@ import (
 )
 
 // message is a request's body: one component, or {"components":[...]}. The
-// parts of a batch stay undecoded, so that each can be wrong by itself.
+// parts of a batch stay undecoded at first, since each may be wrong by itself.
 type message struct {
 	one   registry.Form
-	batch []json.RawMessage // nil: it is one
-	size  int
-}
-
-func (m *message) UnmarshalJSON(text []byte) error {
-	var batch struct {
-		Components []json.RawMessage `json:"components"`
-	}
-	m.size = len(text)
-	if err := json.Unmarshal(text, &batch); err != nil {
-		return err
-	}
-	if m.batch = batch.Components; m.batch != nil {
-		return nil
-	}
-	return json.Unmarshal(text, &m.one)
+	batch json.RawMessage // nil: it is one
 }
 
 // readMessage allows a batch its size, and only a batch.
 func readMessage(w http.ResponseWriter, r *http.Request) (message, error) {
-	var m message
-	if err := httpd.ReadJSON(w, r, &m, httpd.MaxBatch); err != nil {
+	body, err := httpd.ReadBody(w, r, httpd.MaxBatch)
+	if err != nil {
 		return message{}, err
 	}
-	if m.batch == nil && m.size > httpd.MaxBody {
-		return message{}, httpd.Errorf(http.StatusRequestEntityTooLarge, "body_too_large",
-			"the body is over %d bytes, which only a batch may be", httpd.MaxBody)
-	}
-	return m, nil
+	return decodeMessage(body)
 }
 
-// part decodes one part of a batch.
-func part(raw json.RawMessage) (registry.Form, error) {
-	var f registry.Form
-	err := json.Unmarshal(raw, &f)
+func decodeMessage(body []byte) (m message, err error) {
+	var batch struct {
+		Components *json.RawMessage `json:"components"` // null is none
+	}
+	if err := httpd.Decode(body, &batch); err != nil {
+		return m, err
+	}
+	if batch.Components != nil {
+		return message{batch: *batch.Components}, nil
+	}
+	if len(body) > httpd.MaxBody {
+		return m, httpd.Errorf(http.StatusRequestEntityTooLarge, "body_too_large",
+			"the body is over %d bytes, which only a batch may be", httpd.MaxBody)
+	}
+	return m, httpd.Decode(body, &m.one)
+}
+
+// part is one component of a batch, or what is wrong with it.
+type part struct {
+	form registry.Form
+	err  error
+}
+
+// parts decodes a batch: as a whole if it is right, else each part for itself.
+func (m message) parts() ([]part, error) {
+	var forms []registry.Form
+	if json.Unmarshal(m.batch, &forms) == nil {
+		list := make([]part, len(forms))
+		for i, f := range forms {
+			list[i].form = f
+		}
+		return list, nil
+	}
+	var raws []json.RawMessage
+	if err := json.Unmarshal(m.batch, &raws); err != nil {
+		return nil, httpd.InvalidField("components", "is no list of components")
+	}
+	list := make([]part, len(raws))
+	for i, raw := range raws {
+		list[i].form, list[i].err = decodePart(raw)
+	}
+	return list, nil
+}
+
+func decodePart(raw json.RawMessage) (f registry.Form, err error) {
+	err = json.Unmarshal(raw, &f)
 	var wrongType *json.UnmarshalTypeError
 	if errors.As(err, &wrongType) {
-		return f, httpd.InvalidField(cmp.Or(wrongType.Field, "components"), "is a JSON %s, wanted is %s", wrongType.Value, wrongType.Type)
+		err = httpd.InvalidField(cmp.Or(wrongType.Field, "components"), "is a JSON %s, wanted is %s", wrongType.Value, wrongType.Type)
 	}
 	return f, err
 }
 
 // named is whom a heartbeat or an unregistration is about.
-func named(f registry.Form) (registry.Component, error) {
+func named(f registry.Form) (life, error) {
 	c, err := f.Identity()
-	return c, asProblem(err)
+	return life{key{c.Kind, c.ID}, c.InstanceID}, asProblem(err)
 }
 
 // described is what a registration says.

@@ -7,6 +7,21 @@ import (
 	"github.com/rbee-launch/rbee-launch/registry"
 )
 
+// moment is a time since the registry was started, by the monotonic clock. Nothing that is
+// judged here can see the wall clock, so that one which jumps changes nothing.
+type moment = time.Duration
+
+// clock tells moments, and what they are called on the wall, for people.
+type clock struct {
+	start time.Time
+	wall  func() time.Time
+}
+
+func (c clock) now() moment { return time.Since(c.start) }
+
+// born is the wall clock's time of the moment 0, as the wall clock goes at present.
+func (c clock) born() time.Time { return c.wall().Add(-c.now()).UTC() }
+
 // limits are how long a component may be silent.
 type limits struct {
 	online time.Duration // up to this, it is online
@@ -27,11 +42,11 @@ func (l limits) judge(silence time.Duration) (status registry.Status, gone bool)
 
 // next is the first moment at which judge's word on a component of this status,
 // silent since from, is another.
-func (l limits) next(status registry.Status, from time.Time) time.Time {
+func (l limits) next(status registry.Status, from moment) moment {
 	if status == registry.Online {
-		return from.Add(l.online + 1)
+		return from + l.online + 1
 	}
-	return from.Add(l.remove)
+	return from + l.remove
 }
 
 // stalled reports whether the registry was itself suspended or starved between
@@ -39,9 +54,7 @@ func (l limits) next(status registry.Status, from time.Time) time.Time {
 // beat: after a shorter gap a live component's silence is still within the
 // window (half of it before the gap, half during it); after a longer one its
 // heartbeats may be lost, and silence says nothing.
-func (l limits) stalled(last, now time.Time) bool {
-	return !last.IsZero() && now.Sub(last) > l.online/2
-}
+func (l limits) stalled(last, now moment) bool { return now-last > l.online/2 }
 
 // fenced reports whether a message of one instance concerns another one's life.
 // It takes both names to tell: a component may do without.

@@ -35,32 +35,32 @@ func TestJudgeAtItsBoundaries(t *testing.T) {
 
 // Were next late, an entry would be seen in a status that it no longer has.
 func TestNextIsWhenTheJudgementChanges(t *testing.T) {
-	from := time.Now()
+	const from = moment(time.Hour)
 	for _, status := range []registry.Status{registry.Online, registry.Offline} {
 		next := usual.next(status, from)
-		if now, gone := usual.judge(next.Sub(from)); now == status && !gone {
-			t.Errorf("at its next moment, %v, the component is still %s", next.Sub(from), status)
+		if now, gone := usual.judge(next - from); now == status && !gone {
+			t.Errorf("at its next moment, %v, the component is still %s", next-from, status)
 		}
-		if before, gone := usual.judge(next.Sub(from) - 1); before != status || gone {
-			t.Errorf("just before its next moment, %v, the component is %s, gone %v", next.Sub(from), before, gone)
+		if before, gone := usual.judge(next - from - 1); before != status || gone {
+			t.Errorf("just before its next moment, %v, the component is %s, gone %v", next-from, before, gone)
 		}
 	}
 }
 
 func TestStalled(t *testing.T) {
-	now := time.Now()
+	const now = moment(48 * time.Hour)
 	for _, tt := range []struct {
-		last time.Time
+		last moment
 		want bool
 	}{
-		{time.Time{}, false}, // the first look
 		{now, false},
-		{now.Add(-15 * time.Second), false},
-		{now.Add(-15*time.Second - 1), true},
-		{now.Add(-24 * time.Hour), true},
+		{now + time.Second, false}, // whose clock was read before the lock was had
+		{now - 15*time.Second, false},
+		{now - 15*time.Second - 1, true},
+		{now - 24*time.Hour, true},
 	} {
 		if got := usual.stalled(tt.last, now); got != tt.want {
-			t.Errorf("stalled after %v = %v", now.Sub(tt.last), got)
+			t.Errorf("stalled after %v = %v", now-tt.last, got)
 		}
 	}
 }

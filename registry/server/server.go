@@ -6,6 +6,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -19,31 +22,63 @@ import (
 type Config struct {
 	OnlineWindow  time.Duration // a component silent for longer is offline; 30 s when zero
 	RemoveAfter   time.Duration // one silent for this long is forgotten; 90 s when zero; under OnlineWindow it is that
-	MaxComponents int           // 10,000 when zero; more are refused with 503
+	MaxComponents int           // 100,000 when zero; more are refused with 503. Their JSON may have 2 KiB each, together
+	MaxPerAddress int           // components registered from one other machine; 4,096 when zero; more are refused with 429
+	MaxWatchers   int           // who watch or poll; 20,000 when zero; more are refused with 503
 
-	Token     string   // the bearer token asked of callers beyond loopback; empty refuses them all
-	TokenHint string   // where to find the token, for the 401's text
-	Hosts     []string // host names that requests may name, beyond those httpd.Access knows
-
-	Log *slog.Logger // silent when nil
+	Access httpd.Access // who may call; the zero value takes loopback callers alone
+	Log    *slog.Logger // silent when nil
 }
 
 // Server is one life of a registry.
 type Server struct {
-	table   *table
-	epoch   string // names this life; revisions of two lives can't be compared
+	clock   clock
+	store   store
+	table   *table   // the store, as Run keeps it going
+	journal *journal // of the store's changes
+	epoch   string   // names this life; revisions of two lives can't be compared
 	beat    time.Duration
-	changes chan change // for Run's log; full means that some go unlogged
+	counts  *counts
 	log     *slog.Logger
+
+	maxWatchers int
+	watching    atomic.Int64
+	leaving     chan struct{} // closed when those who watch are to come back later
+	leave       func()
 }
+
+// store is the table as the handlers see it: no more than a table in memory and one that
+// several registries share can both do. It writes its changes to a journal.
+type store interface {
+	// register keeps c, sent from an address (the zero one: this machine). The error is a
+	// Problem when the store is well and does not want c.
+	register(ctx context.Context, c registry.Component, from netip.Addr) (kept *record, revision uint64, err error)
+	// heartbeat notes that those live, and writes for each what speaks against it into
+	// verdicts, which are as many. err is for all of them: the store is not well.
+	heartbeat(ctx context.Context, verdicts []error, lives ...life) (revision uint64, err error)
+	unregister(ctx context.Context, who life) (revision uint64, err error)
+	// current is the newest view there is. It never waits, and knows of every write that
+	// was answered before.
+	current() *view
+}
+
+// What is kept for those who follow the changes: so many, and of so many bytes together.
+const (
+	keptChanges = 16 << 10
+	keptBytes   = 64 << 20
+)
 
 // New makes an empty registry. It needs Run to notice what becomes silent.
 func New(cfg Config) *Server {
 	s := &Server{
-		epoch:   ulid.Make().String(),
-		changes: make(chan change, 256),
-		log:     cfg.Log,
+		clock:       clock{start: time.Now(), wall: time.Now},
+		journal:     newJournal(keptChanges, keptBytes),
+		epoch:       ulid.Make().String(),
+		log:         cfg.Log,
+		maxWatchers: cmp.Or(cfg.MaxWatchers, 20_000),
+		leaving:     make(chan struct{}),
 	}
+	s.leave = sync.OnceFunc(func() { close(s.leaving) })
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -52,38 +87,91 @@ func New(cfg Config) *Server {
 		remove: cmp.Or(cfg.RemoveAfter, 90*time.Second),
 	}
 	s.beat = l.online / 2
-	s.table = &table{
-		limits:  l,
-		max:     cmp.Or(cfg.MaxComponents, 10_000),
-		notify:  s.notify,
-		entries: map[key]*registry.Entry{},
-	}
+	s.table = newTable(l, s.clock, s.journal)
+	s.table.max = cmp.Or(cfg.MaxComponents, 100_000)
+	s.table.maxBytes = s.table.max * (2 << 10)
+	s.table.perAddress = cmp.Or(cfg.MaxPerAddress, 4096)
+	s.store = s.table
+	s.counts = newCounts(s)
 	return s
 }
 
-// Run notices who has become silent, until ctx ends; then it returns nil.
+// Run notices who has become silent, until ctx ends. Then it tells those who watch to come
+// back later, and returns nil.
 func (s *Server) Run(ctx context.Context) error {
+	defer s.leave()
+	var logging sync.WaitGroup
+	logging.Go(func() { s.logChanges(ctx) })
+	defer logging.Wait()
 	// Requests advance the table too. The ticks are for what happens between
 	// them, and often enough that a gap means that the registry was stalled.
-	tick := time.NewTicker(min(time.Second, max(s.table.online/20, time.Millisecond)))
-	defer tick.Stop()
+	longest := min(time.Second, max(s.table.online/20, time.Millisecond))
 	for {
-		select {
-		case <-ctx.Done():
+		again, when := s.table.tick()
+		wait := longest
+		if when != 0 {
+			wait = max(min(longest, when-s.clock.now()), 0)
+		}
+		if again {
+			// Many are due. A pause between one lot and the next lets requests in, also where
+			// there is one processor.
+			wait = breather
+		}
+		if !sleep(ctx, wait) {
 			return nil
-		case <-tick.C:
-			s.table.sweep(time.Now())
-		case c := <-s.changes:
-			s.log.Info("component "+c.op, "type", c.entry.Kind, "id", c.entry.ID, "instance", c.entry.InstanceID,
-				"host", c.entry.Hostname, "port", c.entry.Port, "revision", c.revision)
 		}
 	}
 }
 
-func (s *Server) notify(c change) {
+// breather is about as long as a lot takes.
+const breather = 500 * time.Microsecond
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
 	select {
-	case s.changes <- c:
-	default: // a log that can't keep up must not hold the table
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// logBurst is how many changes are logged one by one before the rest is counted.
+const logBurst = 64
+
+// logChanges tells the log and the metrics what changes.
+func (s *Server) logChanges(ctx context.Context) {
+	var reached uint64
+	some := make([]*change, 0, 4*together)
+	for logged := 0; ; {
+		found, grown, kept := s.journal.after(reached, some)
+		switch {
+		case !kept:
+			reached = s.store.current().revision
+			s.log.Warn("too much changed to log it", "revision", reached)
+			continue
+		case len(found) == 0:
+			select {
+			case <-grown:
+			case <-ctx.Done():
+				return
+			}
+			logged = 0
+			continue
+		}
+		for _, c := range found {
+			reached = c.revision
+			s.counts.changes.WithLabelValues(string(c.op)).Inc()
+			if logged++; logged <= logBurst {
+				r := c.record()
+				s.log.Info("component "+string(c.op), "type", r.Kind, "id", r.ID, "instance", r.InstanceID,
+					"host", r.Hostname, "port", r.Port, "revision", c.revision)
+			}
+		}
+		if logged > logBurst {
+			s.log.Info("components changed", "count", len(found), "revision", reached)
+		}
 	}
 }
 
@@ -97,7 +185,9 @@ func (s *Server) Handler() http.Handler {
 		{Method: "GET", Path: "/v1/registry/workers", Handler: s.workers},
 		{Method: "GET", Path: "/v1/registry/queen", Handler: s.queen},
 		{Method: "GET", Path: "/v1/registry/components", Handler: s.components},
+		{Method: "GET", Path: "/v1/registry/watch", Handler: s.watch},
 		{Method: "GET", Path: "/health", Handler: s.health},
+		{Method: "GET", Path: "/metrics", Handler: s.metrics},
 	})
 }
 
@@ -105,9 +195,12 @@ func (s *Server) Handler() http.Handler {
 // draining of running requests at the end, which is no error. It closes ln.
 func Run(ctx context.Context, ln net.Listener, cfg Config) error {
 	s := New(cfg)
-	access := httpd.Access{Token: cfg.Token, TokenHint: cfg.TokenHint, Hosts: cfg.Hosts}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.Run(ctx) })
-	g.Go(func() error { return httpd.Serve(ctx, ln, access.Wrap(s.Handler()), httpd.ServeOptions{Log: s.log}) })
+	g.Go(func() error {
+		return httpd.Serve(ctx, ln, cfg.Access.Wrap(s.Handler()), httpd.ServeOptions{
+			Log: s.log, Read: 30 * time.Second, Write: time.Minute,
+		})
+	})
 	return g.Wait()
 }

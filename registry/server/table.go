@@ -1,139 +1,222 @@
 package server
 
 import (
+	"context"
 	"net/http"
+	"net/netip"
 	"reflect"
-	"slices"
-	"strings"
 	"sync"
-	"time"
+	"sync/atomic"
+
+	"github.com/tidwall/btree"
 
 	"github.com/rbee-launch/rbee-launch/internal/httpd"
 	"github.com/rbee-launch/rbee-launch/registry"
 )
-
-// change is one visible change; op is registered, updated, online, offline,
-// unregistered or expired.
-type change struct {
-	revision uint64
-	op       string
-	entry    registry.Entry
-}
 
 type key struct {
 	kind registry.Kind
 	id   string
 }
 
-// table is who is there. Its methods take the moment at which they happen, and
-// first let everything happen that was due by then. Moments are readings of
-// time.Now and carry the monotonic clock, which alone counts between two of
-// them: a wall clock that jumps changes nothing.
+// table is who is there. Whoever is asked about is judged first for the moment at which
+// that happens, and so is everybody else, a few at a time.
+//
+// Writers take turns under a lock, and publish a view when they have changed something
+// that shows. Readers take the last view and never wait: see current.
 type table struct {
 	limits
-	max    int
-	notify func(change) // called under the lock: must not block
+	clock      clock
+	max        int // components
+	maxBytes   int // of their JSON
+	perAddress int // components registered from one other machine
+	log        *journal
+	view       atomic.Pointer[view]
 
-	mu       sync.Mutex
-	revision uint64
-	entries  map[key]*registry.Entry
-	looked   time.Time // the last moment a method was called with
-	resumed  time.Time // end of the registry's last stall; silence before it counts against no one
-	due      time.Time // nothing happens by itself before this
+	mu        sync.Mutex
+	slots     map[key]*slot
+	sorted    *btree.BTreeG[*record] // by kind and id
+	living    queue                  // who is online
+	silent    queue                  // who is offline
+	bytes     int
+	addresses map[netip.Addr]*address
+	looked    moment // when a method was called last
+	resumed   moment // end of the registry's last stall; silence before it counts against no one
+	revision  uint64
+	fresh     []*change // since a view was published last
 }
 
-// advance brings the table to now. It is cheap unless something is due.
-func (t *table) advance(now time.Time) {
+// address is a machine that components were registered from.
+type address struct {
+	ip    netip.Addr
+	count int
+}
+
+func newTable(l limits, c clock, log *journal) *table {
+	t := &table{
+		limits: l, clock: c, log: log,
+		slots:     map[key]*slot{},
+		addresses: map[netip.Addr]*address{},
+		sorted: btree.NewBTreeGOptions(func(a, b *record) bool {
+			return before(a.Kind, a.ID, b.Kind, b.ID)
+		}, btree.Options{NoLocks: true}), // the table has its own
+	}
+	t.view.Store(&view{all: t.sorted.Copy()})
+	return t
+}
+
+func before(kind registry.Kind, id string, than registry.Kind, other string) bool {
+	if kind != than {
+		return kind < than
+	}
+	return id < other
+}
+
+// chunk is how many of those that are due are judged at once: well under a millisecond's
+// work, since others wait for the lock meanwhile.
+const chunk = 256
+
+// advance brings the table to now, or a chunk nearer: then it reports true. The lock is held.
+func (t *table) advance() (more bool) {
+	now := t.clock.now()
 	if t.stalled(t.looked, now) {
 		t.resumed = now
 	}
 	t.looked = now
-	if now.Before(t.due) {
-		return
-	}
-	// Entries that come or come back meanwhile are due no sooner than this.
-	t.due = now.Add(t.online)
-	for k, e := range t.entries {
-		status, gone := t.judge(now.Sub(t.silentSince(e)))
-		switch {
-		case gone:
-			delete(t.entries, k)
-			t.changed("expired", e)
-			continue
-		case e.Status == registry.Online && status == registry.Offline:
-			e.Status = registry.Offline
-			t.changed("offline", e)
+	for range chunk {
+		s, when := t.nextDue()
+		if s == nil || when > t.looked {
+			return false
 		}
-		if next := t.next(e.Status, t.silentSince(e)); next.Before(t.due) {
-			t.due = next
-		}
+		t.settle(s)
 	}
+	return true
 }
 
-func (t *table) silentSince(e *registry.Entry) time.Time {
-	if e.LastSeen.Before(t.resumed) {
-		return t.resumed
-	}
-	return e.LastSeen
-}
-
-func (t *table) changed(op string, e *registry.Entry) {
-	t.revision++
-	t.notify(change{t.revision, op, *e})
-}
-
-// sweep only lets happen what is due, and returns the revision that this led to.
-func (t *table) sweep(now time.Time) uint64 {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.advance(now)
-	return t.revision
-}
-
-// register keeps c, or says in a Problem why not.
-func (t *table) register(now time.Time, c registry.Component) (kept registry.Entry, revision uint64, err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.advance(now)
-	k := key{c.Kind, c.ID}
-	old, there := t.entries[k]
-	if err := t.admit(old, c); err != nil {
-		return registry.Entry{}, 0, err
-	}
-	e := &registry.Entry{Component: c, Status: registry.Online, RegisteredAt: now, LastSeen: now}
-	t.entries[k] = e
+// nextDue is who is to be judged next, and when.
+func (t *table) nextDue() (*slot, moment) {
+	a, b := t.living.first, t.silent.first
 	switch {
-	case !there:
-		t.changed("registered", e)
-	case old.InstanceID != e.InstanceID:
-		t.changed("registered", e) // another life
+	case a == nil && b == nil:
+		return nil, 0
+	case b == nil || (a != nil && t.due(a) <= t.due(b)):
+		return a, t.due(a)
 	default:
-		e.RegisteredAt = old.RegisteredAt
-		if !reflect.DeepEqual(old.Component, e.Component) {
-			t.changed("updated", e)
-		} else if old.Status != registry.Online {
-			t.changed("online", e)
-		}
+		return b, t.due(b)
 	}
-	return *e, t.revision, nil
 }
 
-// admit says what speaks against registering c where old is kept (nil: nothing).
-func (t *table) admit(old *registry.Entry, c registry.Component) error {
-	if c.Kind == registry.Queen {
-		if err := t.admitQueen(c); err != nil {
+func (t *table) due(s *slot) moment { return t.next(s.now.Status, t.silentSince(s)) }
+
+func (t *table) silentSince(s *slot) moment { return max(s.lastSeen(), t.resumed) }
+
+// settle makes of s what it is after its silence, and reports whether it is still there.
+func (t *table) settle(s *slot) bool {
+	status, gone := t.judge(t.looked - t.silentSince(s))
+	switch {
+	case gone:
+		t.drop(s, opExpired)
+		return false
+	case status == registry.Offline && s.now.Status == registry.Online:
+		t.replace(s, s.now.with(registry.Offline), opOffline)
+	}
+	return true
+}
+
+// find is the slot of that name, judged; nil when there is none.
+func (t *table) find(k key) *slot {
+	if s := t.slots[k]; s != nil && t.settle(s) {
+		return s
+	}
+	return nil
+}
+
+// tick lets a chunk of what is due happen, and says when there is more to do: at once,
+// at a moment, or (0) for a reason yet to come.
+func (t *table) tick() (again bool, when moment) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	again = t.advance()
+	t.publish()
+	if s, due := t.nextDue(); s != nil {
+		when = due
+	}
+	return again, when
+}
+
+// current is the newest view. Should nobody be writing, what is due happens first; else
+// the view is as of the last change, and the reader does not wait for the next.
+func (t *table) current() *view {
+	if t.mu.TryLock() {
+		t.advance()
+		t.publish()
+		t.mu.Unlock()
+	}
+	return t.view.Load()
+}
+
+// register keeps c, which was sent from an address (the zero one: this machine), or says in
+// a Problem why not.
+func (t *table) register(_ context.Context, c registry.Component, from netip.Addr) (*record, uint64, error) {
+	fresh, err := newRecord(registry.Entry{Component: c, Status: registry.Online, RegisteredAt: t.clock.wall()}, &slot{})
+	if err != nil { // encoded here, since this takes longer than all that follows under the lock
+		return nil, 0, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.advance()
+	defer t.publish()
+	s := t.find(key{c.Kind, c.ID})
+	if err := t.admit(s, fresh, from); err != nil {
+		return nil, 0, err
+	}
+	if s == nil {
+		t.add(fresh, from)
+		return fresh, t.revision, nil
+	}
+	old := s.now
+	t.touch(s)
+	t.move(s, from)
+	fresh.slot = s
+	switch {
+	case old.InstanceID != c.InstanceID:
+		t.replace(s, fresh, opRegistered) // another life
+	case !reflect.DeepEqual(old.Component, c):
+		// The same life began when it began.
+		if fresh, err = newRecord(registry.Entry{Component: c, Status: registry.Online, RegisteredAt: old.RegisteredAt}, s); err != nil {
+			return nil, 0, err
+		}
+		t.replace(s, fresh, opUpdated)
+	case old.Status != registry.Online:
+		t.replace(s, old.with(registry.Online), opOnline)
+	}
+	return s.now, t.revision, nil
+}
+
+// admit says what speaks against fresh in the place of s (nil: in a new one).
+func (t *table) admit(s *slot, fresh *record, from netip.Addr) error {
+	if fresh.Kind == registry.Queen {
+		if err := t.admitQueen(fresh.Component); err != nil {
 			return err
 		}
 	}
 	// A registration may be late: sent by a life that has ended since, or by one
 	// that was thought dead and woke up. It must not push out its successor, who
 	// is known to live.
-	if old != nil && old.Status == registry.Online && registry.Older(c.InstanceID, old.InstanceID) {
-		return superseded(c, old.InstanceID)
+	if s != nil && s.now.Status == registry.Online && registry.Older(fresh.InstanceID, s.now.InstanceID) {
+		return superseded(fresh.Component.Kind, fresh.ID, fresh.InstanceID, s.now.InstanceID)
 	}
-	if old == nil && len(t.entries) >= t.max {
+	size := len(fresh.head)
+	if s != nil {
+		size -= len(s.now.head)
+	}
+	if (s == nil && len(t.slots) >= t.max) || (size > 0 && t.bytes+size > t.maxBytes) {
 		return httpd.Errorf(http.StatusServiceUnavailable, "registry_full",
-			"the registry holds %d components, which is its limit", t.max)
+			"the registry holds %d components in %d bytes; its limits are %d and %d", len(t.slots), t.bytes, t.max, t.maxBytes)
+	}
+	if a := t.addresses[from]; a != nil && a.count >= t.perAddress && (s == nil || s.from != a) {
+		return httpd.Errorf(http.StatusTooManyRequests, "too_many_components",
+			"%d components are registered from %s, which is the limit for one machine", a.count, from)
 	}
 	return nil
 }
@@ -141,89 +224,74 @@ func (t *table) admit(old *registry.Entry, c registry.Component) error {
 // admitQueen refuses a second queen while the first is online; one that is
 // offline makes room for good, or it would come back beside its successor.
 func (t *table) admitQueen(c registry.Component) error {
-	for k, e := range t.entries {
-		if k.kind != registry.Queen || sameQueen(*e, c) {
+	for _, q := range (&view{all: t.sorted}).of(registry.Queen) {
+		if !t.settle(q.slot) || sameQueen(q.Entry, c) {
 			continue
 		}
-		if e.Status == registry.Online {
+		if q.slot.now.Status == registry.Online {
 			return httpd.Errorf(http.StatusConflict, registry.CodeConflict,
-				"the queen %s at %s:%d is online; there is one queen at a time", e.ID, e.Hostname, e.Port)
+				"the queen %s at %s:%d is online; there is one queen at a time", q.ID, q.Hostname, q.Port)
 		}
-		if k.id != c.ID {
-			delete(t.entries, k)
-			t.changed("expired", e)
+		if q.ID != c.ID {
+			t.drop(q.slot, opExpired)
 		}
 	}
 	return nil
 }
 
-// heartbeat notes that c lives. It never creates an entry: a late heartbeat must
-// not bring back what was unregistered.
-func (t *table) heartbeat(now time.Time, c registry.Component) (revision uint64, err error) {
+// life is one instance of a component, as a heartbeat names it.
+type life struct {
+	key
+	instance string
+}
+
+// heartbeat notes that those live, and says of each what is wrong with that: nil for nothing.
+// It never creates an entry: a late heartbeat must not bring back what was unregistered.
+func (t *table) heartbeat(_ context.Context, verdicts []error, lives ...life) (revision uint64, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.advance(now)
-	e, err := t.find(c)
-	if err != nil {
-		return 0, err
-	}
-	e.LastSeen = now
-	if e.Status != registry.Online {
-		e.Status = registry.Online
-		t.changed("online", e)
+	defer t.publish()
+	t.advance()
+	for i, who := range lives {
+		s, err := t.speaker(who)
+		if verdicts[i] = err; err != nil {
+			continue
+		}
+		t.touch(s)
+		if s.now.Status != registry.Online {
+			t.replace(s, s.now.with(registry.Online), opOnline)
+		}
 	}
 	return t.revision, nil
 }
 
-func (t *table) unregister(now time.Time, c registry.Component) (revision uint64, err error) {
+// unregister forgets who.
+func (t *table) unregister(_ context.Context, who life) (revision uint64, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.advance(now)
-	e, err := t.find(c)
+	defer t.publish()
+	t.advance()
+	s, err := t.speaker(who)
 	if err != nil {
 		return 0, err
 	}
-	delete(t.entries, key{c.Kind, c.ID})
-	t.changed("unregistered", e)
+	t.drop(s, opUnregistered)
 	return t.revision, nil
 }
 
-// find gives the entry that c's sender may speak for.
-func (t *table) find(c registry.Component) (*registry.Entry, error) {
-	e, there := t.entries[key{c.Kind, c.ID}]
-	if !there {
-		return nil, httpd.Errorf(http.StatusNotFound, registry.CodeUnknown,
-			"no %s %q is registered", c.Kind, c.ID)
+// speaker gives the slot that who may speak for.
+func (t *table) speaker(who life) (*slot, error) {
+	s := t.find(who.key)
+	if s == nil {
+		return nil, httpd.Errorf(http.StatusNotFound, registry.CodeUnknown, "no %s %q is registered", who.kind, who.id)
 	}
-	if fenced(e.InstanceID, c.InstanceID) {
-		return nil, superseded(c, e.InstanceID)
+	if fenced(s.now.InstanceID, who.instance) {
+		return nil, superseded(who.kind, who.id, who.instance, s.now.InstanceID)
 	}
-	return e, nil
+	return s, nil
 }
 
-func superseded(c registry.Component, by string) error {
+func superseded(kind registry.Kind, id, instance, by string) error {
 	return httpd.Errorf(http.StatusConflict, registry.CodeSuperseded,
-		"instance %s of %s %q is superseded by instance %s", c.InstanceID, c.Kind, c.ID, by)
-}
-
-// list gives the entries that choose picks, by kind and id, and the revision
-// that they are of. Their metadata is the table's own: not to be written to.
-func (t *table) list(now time.Time, choose func(*registry.Entry) bool) ([]registry.Entry, uint64) {
-	t.mu.Lock()
-	t.advance(now)
-	chosen := []registry.Entry{}
-	for _, e := range t.entries {
-		if choose(e) {
-			chosen = append(chosen, *e)
-		}
-	}
-	revision := t.revision
-	t.mu.Unlock()
-	slices.SortFunc(chosen, func(a, b registry.Entry) int {
-		if a.Kind != b.Kind {
-			return strings.Compare(string(a.Kind), string(b.Kind))
-		}
-		return strings.Compare(a.ID, b.ID)
-	})
-	return chosen, revision
+		"instance %s of %s %q is superseded by instance %s", instance, kind, id, by)
 }
