@@ -88,6 +88,29 @@ type Snapshot struct {
 	GUI      *Entry  `json:"gui"` // the one that came last, where there are several
 }
 
+// Op is what happened to a component, as a watch tells it.
+type Op string
+
+// The ops there are.
+const (
+	OpRegistered   Op = "registered" // for the first time, or as another instance
+	OpUpdated      Op = "updated"    // the same instance says something else of itself
+	OpOnline       Op = "online"
+	OpOffline      Op = "offline"
+	OpUnregistered Op = "unregistered"
+	OpExpired      Op = "expired" // it was silent for too long, or another took its place
+)
+
+// Change is one visible change, and one revision.
+type Change struct {
+	Revision  uint64 `json:"revision"`
+	Op        Op     `json:"op"`
+	Component Entry  `json:"component"` // as it is now, or was last when it is gone
+}
+
+// Gone reports whether the component is not registered any more.
+func (c Change) Gone() bool { return c.Op == OpUnregistered || c.Op == OpExpired }
+
 // Filter chooses components. An empty field chooses all.
 type Filter struct {
 	WorkerType string

@@ -9,22 +9,10 @@ import (
 	"github.com/rbee-launch/rbee-launch/registry"
 )
 
-// op is what happened to a component.
-type op string
-
-const (
-	opRegistered   op = "registered" // for the first time, or as another instance
-	opUpdated      op = "updated"    // the same instance says something else of itself
-	opOnline       op = "online"
-	opOffline      op = "offline"
-	opUnregistered op = "unregistered"
-	opExpired      op = "expired"
-)
-
 // change is one visible change: one revision.
 type change struct {
 	revision uint64
-	op       op
+	op       registry.Op
 	old      *record // nil when there was none
 	new      *record // nil when there is none any more
 	at       time.Time
@@ -79,11 +67,11 @@ func (t *table) add(r *record, from netip.Addr) {
 	t.move(s, from)
 	t.sorted.Set(r)
 	t.bytes += len(r.head)
-	t.changed(opRegistered, nil, r)
+	t.changed(registry.OpRegistered, nil, r)
 }
 
 // replace makes r the version of s that holds.
-func (t *table) replace(s *slot, r *record, what op) {
+func (t *table) replace(s *slot, r *record, what registry.Op) {
 	old := s.now
 	s.now = r
 	if old.Status != r.Status {
@@ -95,7 +83,7 @@ func (t *table) replace(s *slot, r *record, what op) {
 	t.changed(what, old, r)
 }
 
-func (t *table) drop(s *slot, why op) {
+func (t *table) drop(s *slot, why registry.Op) {
 	old := s.now
 	delete(t.slots, key{old.Kind, old.ID})
 	t.queue(old.Status).remove(s)
@@ -143,7 +131,7 @@ func (t *table) queue(status registry.Status) *queue {
 	return &t.silent
 }
 
-func (t *table) changed(what op, before, after *record) {
+func (t *table) changed(what registry.Op, before, after *record) {
 	t.revision++
 	c := &change{revision: t.revision, op: what, old: before, new: after}
 	c.at = t.clock.born().Add(c.record().slot.lastSeen())

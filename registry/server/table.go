@@ -115,10 +115,10 @@ func (t *table) settle(s *slot) bool {
 	status, gone := t.judge(t.looked - t.silentSince(s))
 	switch {
 	case gone:
-		t.drop(s, opExpired)
+		t.drop(s, registry.OpExpired)
 		return false
 	case status == registry.Offline && s.now.Status == registry.Online:
-		t.replace(s, s.now.with(registry.Offline), opOffline)
+		t.replace(s, s.now.with(registry.Offline), registry.OpOffline)
 	}
 	return true
 }
@@ -180,15 +180,15 @@ func (t *table) register(_ context.Context, c registry.Component, from netip.Add
 	fresh.slot = s
 	switch {
 	case old.InstanceID != c.InstanceID:
-		t.replace(s, fresh, opRegistered) // another life
+		t.replace(s, fresh, registry.OpRegistered) // another life
 	case !reflect.DeepEqual(old.Component, c):
 		// The same life began when it began.
 		if fresh, err = newRecord(registry.Entry{Component: c, Status: registry.Online, RegisteredAt: old.RegisteredAt}, s); err != nil {
 			return nil, 0, err
 		}
-		t.replace(s, fresh, opUpdated)
+		t.replace(s, fresh, registry.OpUpdated)
 	case old.Status != registry.Online:
-		t.replace(s, old.with(registry.Online), opOnline)
+		t.replace(s, old.with(registry.Online), registry.OpOnline)
 	}
 	return s.now, t.revision, nil
 }
@@ -233,7 +233,7 @@ func (t *table) admitQueen(c registry.Component) error {
 				"the queen %s at %s:%d is online; there is one queen at a time", q.ID, q.Hostname, q.Port)
 		}
 		if q.ID != c.ID {
-			t.drop(q.slot, opExpired)
+			t.drop(q.slot, registry.OpExpired)
 		}
 	}
 	return nil
@@ -259,7 +259,7 @@ func (t *table) heartbeat(_ context.Context, verdicts []error, lives ...life) (r
 		}
 		t.touch(s)
 		if s.now.Status != registry.Online {
-			t.replace(s, s.now.with(registry.Online), opOnline)
+			t.replace(s, s.now.with(registry.Online), registry.OpOnline)
 		}
 	}
 	return t.revision, nil
@@ -275,7 +275,7 @@ func (t *table) unregister(_ context.Context, who life) (revision uint64, err er
 	if err != nil {
 		return 0, err
 	}
-	t.drop(s, opUnregistered)
+	t.drop(s, registry.OpUnregistered)
 	return t.revision, nil
 }
 
