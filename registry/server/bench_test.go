@@ -1,16 +1,22 @@
 package server_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/oklog/ulid/v2"
+
+	"github.com/rbee-launch/rbee-launch/registry"
 	"github.com/rbee-launch/rbee-launch/registry/server"
 )
 
@@ -89,4 +95,81 @@ func post(client *http.Client, url, body string) error {
 		return fmt.Errorf("status %s", resp.Status)
 	}
 	return nil
+}
+
+// BenchmarkComeBack measures how long ten thousand components, each with its own loop,
+// take to be registered again after their registry was killed and started anew. Nobody has
+// to be later than one heartbeat's interval, 15 s; the retries have their jitter.
+func BenchmarkComeBack(b *testing.B) {
+	const many, clients = 10_000, 100 // which have a few connections each
+	for b.Loop() {
+		first := newDaemon(b, "127.0.0.1:0")
+		ctx, stop := context.WithCancel(context.Background())
+		var announcing sync.WaitGroup
+		for c := range clients {
+			client, err := registry.NewClient(registry.Config{URL: "http://" + first.addr})
+			if err != nil {
+				b.Fatal(err)
+			}
+			for i := range many / clients {
+				me := registry.Component{
+					Kind: registry.Worker, ID: workerID(c*many/clients + i), InstanceID: ulid.Make().String(),
+					Hostname: "localhost", Port: 8080, WorkerType: "llm",
+				}
+				a := registry.Announcement{To: client, Component: me, Farewell: time.Nanosecond}
+				announcing.Go(func() { _ = a.Run(ctx) })
+			}
+			defer client.Close()
+		}
+		first.await(b, many)
+		first.stop()
+		time.Sleep(20 * time.Second) // until everybody has noticed: 15 s at most
+		began := time.Now()
+		second := newDaemon(b, first.addr)
+		half := second.await(b, many/2)
+		all := second.await(b, many)
+		b.ReportMetric(half.Sub(began).Seconds(), "s-to-half")
+		b.ReportMetric(all.Sub(began).Seconds(), "s-to-all")
+		stop()
+		second.stop()
+		announcing.Wait()
+	}
+	b.ReportMetric(0, "ns/op") // which is mostly the wait for the notice
+}
+
+// daemon is a registry that can be killed.
+type daemon struct {
+	addr string
+	s    *server.Server
+	stop func()
+}
+
+func newDaemon(b *testing.B, addr string) daemon {
+	b.Helper()
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		b.Fatal(err)
+	}
+	s := server.New(server.Config{})
+	srv := &http.Server{Handler: s.Handler()}
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = srv.Serve(ln) })
+	return daemon{ln.Addr().String(), s, func() { _ = srv.Close(); serving.Wait() }}
+}
+
+// await says when so many were registered.
+func (d daemon) await(b *testing.B, many int) time.Time {
+	b.Helper()
+	for {
+		var health struct{ Revision int }
+		w := httptest.NewRecorder()
+		d.s.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/health", nil))
+		if err := json.Unmarshal(w.Body.Bytes(), &health); err != nil {
+			b.Fatal(err)
+		}
+		if health.Revision >= many {
+			return time.Now()
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
