@@ -206,9 +206,9 @@ func (t *table) admit(s *slot, fresh *record, from netip.Addr) error {
 	if s != nil && s.now.Status == registry.Online && registry.Older(fresh.InstanceID, s.now.InstanceID) {
 		return superseded(fresh.Component.Kind, fresh.ID, fresh.InstanceID, s.now.InstanceID)
 	}
-	size := len(fresh.head)
+	size := fresh.status // what the client has a say in
 	if s != nil {
-		size -= len(s.now.head)
+		size -= s.now.status
 	}
 	if (s == nil && len(t.slots) >= t.max) || (size > 0 && t.bytes+size > t.maxBytes) {
 		return httpd.Errorf(http.StatusServiceUnavailable, "registry_full",
