@@ -7,11 +7,18 @@
 //
 //	curl -d '{"hive_id":"box","hostname":"localhost","port":7835}' localhost:7830/v1/registry/register
 //	curl localhost:7830/v1/registry/hives
+//	curl -N localhost:7830/v1/registry/watch
 //
 // Lists of hives and workers are bare JSON arrays, sorted by id; components is
 // an object. Each entry has the names of both request shapes (component_type
 // and component_id, worker_id or hive_id). A list's ETag moves with the
 // revision, and so not with last_seen.
+//
+// Writers take turns at the table (table.go, change.go) and publish a view
+// (view.go) that readers take without waiting. Each change goes into a journal
+// (journal.go), from which all watchers read (watch.go). When somebody falls
+// silent is in policy.go. The handlers see all of it through one small interface,
+// store.
 //
 // It keeps nothing on disk, calls no one, and judges no component by more than
 // its silence.
