@@ -3,6 +3,7 @@ package registry
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"time"
 )
 
@@ -57,8 +58,10 @@ func (f Form) Identity() (Component, error) {
 	var err error
 	switch c.Kind {
 	case Worker:
+		c.Kind = Worker // not the decoder's copy of the word
 		c.ID, err = oneID(f.ID, "worker_id", f.WorkerID)
 	case Hive:
+		c.Kind = Hive
 		c.ID, err = oneID(f.ID, "hive_id", f.HiveID)
 	case Queen, GUI:
 		if c.ID == "" {
@@ -98,9 +101,9 @@ func (f Form) Component() (Component, error) {
 		return Component{}, err
 	}
 	c.Hostname, c.Port, c.WorkerType = f.Hostname, f.Port, f.WorkerType
-	c.Metadata = make(map[string]any, len(f.Metadata)+1)
-	for k, v := range f.Metadata {
-		c.Metadata[k] = v
+	if len(f.Metadata) > 0 || f.HiveID != "" {
+		c.Metadata = make(map[string]any, len(f.Metadata)+1)
+		maps.Copy(c.Metadata, f.Metadata)
 	}
 	if f.Model != nil {
 		c.Model = *f.Model

@@ -3,6 +3,7 @@ package server
 import (
 	"net/netip"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -60,7 +61,7 @@ func (c *change) json() []byte {
 
 func (t *table) add(r *record, from netip.Addr) {
 	s := r.slot
-	t.slots[key{r.Kind, r.ID}] = s
+	t.slots[key{r.Kind, strings.Clone(r.ID)}] = s // r's own would keep its JSON as long as the component lives
 	s.now = r
 	s.seen.Store(int64(t.looked))
 	t.queue(registry.Online).push(s)

@@ -2,11 +2,14 @@ package server
 
 import (
 	"cmp"
-	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
+	"strconv"
+	"time"
 
 	"github.com/rbee-launch/rbee-launch/internal/httpd"
 	"github.com/rbee-launch/rbee-launch/registry"
@@ -20,33 +23,80 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) error {
 	if m.batch != nil {
 		return s.registerAll(w, r, m)
 	}
-	receipt, err := s.keep(r.Context(), m.one, r.RemoteAddr)
+	one, err := describe(m.one, r.RemoteAddr)
 	if err != nil {
 		return err
 	}
-	return httpd.WriteJSON(w, http.StatusOK, receipt)
-}
-
-// keep registers what f describes for a caller at remote.
-func (s *Server) keep(ctx context.Context, f registry.Form, remote string) (registry.Receipt, error) {
-	c, err := described(f)
-	if err != nil {
-		return registry.Receipt{}, err
+	if err := s.store.register(r.Context(), &one.registration); err != nil {
+		return err
 	}
-	said := c.Hostname
-	c.Hostname = reachableHost(said, remote)
-	receipt := registry.Receipt{Beat: s.beat}
-	if c.Hostname != said {
-		receipt.Note = fmt.Sprintf("others can't reach %q as %s: the address that this request came from, %s, is kept in its place",
-			c.ID, said, c.Hostname)
-	}
-	kept, revision, err := s.store.register(ctx, c, machine(remote))
-	if err != nil {
-		return registry.Receipt{}, err
+	if one.err != nil {
+		return one.err
 	}
 	s.counts.registrations.Inc()
-	receipt.Entry, receipt.Revision = kept.entry(s.clock.born()), revision
-	return receipt, nil
+	send(w, r, &document{body: append(s.appendReceipt(nil, one, s.clock.born()), '\n')})
+	return nil
+}
+
+// registerAll registers a batch; one bad entry refuses none of the others.
+func (s *Server) registerAll(w http.ResponseWriter, r *http.Request, m message) error {
+	parts, err := m.parts()
+	if err != nil {
+		return err
+	}
+	taken, at := make([]*described, 0, len(parts)), make([]int, 0, len(parts))
+	all := make([]*registration, 0, len(parts))
+	refused := []refusal{}
+	for i, p := range parts {
+		var one *described
+		if p.err == nil {
+			one, p.err = describe(p.form, r.RemoteAddr)
+		}
+		if p.err == nil {
+			taken, at, all = append(taken, one), append(at, i), append(all, &one.registration)
+		} else if refused, err = refuse(refused, i, p.err); err != nil {
+			return err
+		}
+	}
+	if err := s.store.register(r.Context(), all...); err != nil {
+		return err
+	}
+	text, born, good := []byte(`,"registered":[`), s.clock.born(), 0
+	for i, one := range taken {
+		if one.err != nil {
+			if refused, err = refuse(refused, at[i], one.err); err != nil {
+				return err
+			}
+			continue
+		}
+		if good++; good > 1 {
+			text = append(text, ',')
+		}
+		text = s.appendReceipt(text, one, born)
+	}
+	s.counts.registrations.Add(float64(good))
+	slices.SortFunc(refused, func(a, b refusal) int { return a.Index - b.Index })
+	problems, err := json.Marshal(refused)
+	if err != nil {
+		return err
+	}
+	body := fmt.Appendf(nil, `{"revision":%d%s],"refused":%s}`+"\n", s.store.current().revision, text, problems)
+	send(w, r, &document{body: body})
+	return nil
+}
+
+// appendReceipt writes a registry.Receipt: the entry, and what there is to say of it besides.
+func (s *Server) appendReceipt(text []byte, one *described, born time.Time) []byte {
+	text = one.kept.appendJSON(text, born)
+	text = append(text[:len(text)-1], `,"heartbeat_seconds":`...)
+	text = strconv.AppendFloat(text, s.beat.Seconds(), 'g', -1, 64)
+	text = append(text, `,"revision":`...)
+	text = strconv.AppendUint(text, one.revision, 10)
+	if one.note != "" {
+		note, _ := json.Marshal(one.note) // a string has no error
+		text = append(append(text, `,"note":`...), note...)
+	}
+	return append(text, '}')
 }
 
 // machine is the address that a caller is counted under; the zero one for this machine.
@@ -62,35 +112,6 @@ func machine(remote string) netip.Addr {
 		return network.Addr()
 	}
 	return ip
-}
-
-type batchRegistered struct {
-	Revision   uint64             `json:"revision"`
-	Registered []registry.Receipt `json:"registered"`
-	Refused    []refusal          `json:"refused"`
-}
-
-func (s *Server) registerAll(w http.ResponseWriter, r *http.Request, m message) error {
-	answer := batchRegistered{Registered: []registry.Receipt{}, Refused: []refusal{}}
-	parts, err := m.parts()
-	if err != nil {
-		return err
-	}
-	for i, p := range parts {
-		var receipt registry.Receipt
-		if p.err == nil {
-			receipt, p.err = s.keep(r.Context(), p.form, r.RemoteAddr)
-		}
-		if p.err == nil {
-			answer.Registered = append(answer.Registered, receipt)
-			continue
-		}
-		if answer.Refused, err = refuse(answer.Refused, i, p.err); err != nil {
-			return err
-		}
-	}
-	answer.Revision = s.store.current().revision
-	return httpd.WriteJSON(w, http.StatusOK, answer)
 }
 
 func (s *Server) heartbeat(w http.ResponseWriter, r *http.Request) error {

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/rbee-launch/rbee-launch/internal/httpd"
@@ -89,13 +90,27 @@ func named(f registry.Form) (life, error) {
 	return life{key{c.Kind, c.ID}, c.InstanceID}, asProblem(err)
 }
 
-// described is what a registration says.
-func described(f registry.Form) (registry.Component, error) {
+// described is what a registration says, and what was changed in it.
+type described struct {
+	registration
+	note string
+}
+
+// describe reads a registration of a caller at remote.
+func describe(f registry.Form, remote string) (*described, error) {
 	c, err := f.Component()
 	if err == nil {
 		err = c.Validate()
 	}
-	return c, asProblem(err)
+	if err != nil {
+		return nil, asProblem(err)
+	}
+	d := &described{registration: registration{Component: c, from: machine(remote)}}
+	if d.Hostname = reachableHost(c.Hostname, remote); d.Hostname != c.Hostname {
+		d.note = fmt.Sprintf("others can't reach %q as %s: the address that this request came from, %s, is kept in its place",
+			c.ID, c.Hostname, d.Hostname)
+	}
+	return d, nil
 }
 
 func asProblem(err error) error {

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -40,7 +39,7 @@ const (
 // newRecord encodes e, once for all answers that it will be in.
 func newRecord(e registry.Entry, s *slot) (*record, error) {
 	e.LastSeen = time.Time{}
-	text, err := json.Marshal(e)
+	text, err := e.MarshalJSON()
 	if err != nil {
 		return nil, fmt.Errorf("encode %s %q: %w", e.Kind, e.ID, err)
 	}
@@ -49,7 +48,18 @@ func newRecord(e registry.Entry, s *slot) (*record, error) {
 	if !whole || at < 0 {
 		return nil, fmt.Errorf("encode %s %q: an entry should end with its status and times: %s", e.Kind, e.ID, text)
 	}
+	shareText(&e.Component, head[:at])
 	return &record{Entry: e, head: head, status: at + len(statusField), slot: s}, nil
+}
+
+// shareText makes c's words parts of its JSON, as far as they are in it to the letter. With
+// a million components, a few strings less for each make a third of the memory.
+func shareText(c *registry.Component, text string) {
+	for _, word := range []*string{&c.ID, &c.InstanceID, &c.Hostname, &c.WorkerType, &c.Model} {
+		if at := strings.Index(text, *word); at >= 0 {
+			*word = text[at : at+len(*word)]
+		}
+	}
 }
 
 // with is r with another status.
@@ -57,6 +67,7 @@ func (r *record) with(status registry.Status) *record {
 	next := *r
 	next.Status = status
 	next.head = r.head[:r.status] + string(status) + r.head[r.status+len(r.Status):]
+	shareText(&next.Component, next.head[:next.status]) // or it would keep r's
 	return &next
 }
 
@@ -65,13 +76,6 @@ func (r *record) appendJSON(text []byte, born time.Time) []byte {
 	text = append(text, r.head...)
 	text = born.Add(r.slot.lastSeen()).AppendFormat(text, time.RFC3339Nano)
 	return append(text, `"}`...)
-}
-
-// entry is r for a caller that wants it as a value.
-func (r *record) entry(born time.Time) registry.Entry {
-	e := r.Entry
-	e.LastSeen = born.Add(r.slot.lastSeen())
-	return e
 }
 
 // queue holds slots in the order in which they were last seen. Whoever gives a sign of

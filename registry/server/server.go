@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,7 +14,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rbee-launch/rbee-launch/internal/httpd"
-	"github.com/rbee-launch/rbee-launch/registry"
 )
 
 // Config is a registry's configuration. The zero value is the usual one.
@@ -50,11 +48,11 @@ type Server struct {
 // store is the table as the handlers see it: no more than a table in memory and one that
 // several registries share can both do. It writes its changes to a journal.
 type store interface {
-	// register keeps c, sent from an address (the zero one: this machine). The error is a
-	// Problem when the store is well and does not want c.
-	register(ctx context.Context, c registry.Component, from netip.Addr) (kept *record, revision uint64, err error)
+	// register keeps those that it can, and writes into each what came of it. The error is
+	// for all of them: the store is not well.
+	register(ctx context.Context, all ...*registration) error
 	// heartbeat notes that those live, and writes for each what speaks against it into
-	// verdicts, which are as many. err is for all of them: the store is not well.
+	// verdicts, which are as many.
 	heartbeat(ctx context.Context, verdicts []error, lives ...life) (revision uint64, err error)
 	unregister(ctx context.Context, who life) (revision uint64, err error)
 	// current is the newest view there is. It never waits, and knows of every write that

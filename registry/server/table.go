@@ -155,42 +155,69 @@ func (t *table) current() *view {
 	return t.view.Load()
 }
 
-// register keeps c, which was sent from an address (the zero one: this machine), or says in
-// a Problem why not.
-func (t *table) register(_ context.Context, c registry.Component, from netip.Addr) (*record, uint64, error) {
-	fresh, err := newRecord(registry.Entry{Component: c, Status: registry.Online, RegisteredAt: t.clock.wall()}, &slot{})
-	if err != nil { // encoded here, since this takes longer than all that follows under the lock
-		return nil, 0, err
+// registration is one component that is to be kept, and what came of that.
+type registration struct {
+	registry.Component
+	from netip.Addr // who sent it; the zero address is this machine
+
+	kept     *record
+	revision uint64
+	err      error // a Problem that says why it was not kept
+}
+
+// register keeps all of them that it can.
+func (t *table) register(_ context.Context, all ...*registration) error {
+	fresh := make([]*record, len(all))
+	for i, r := range all { // before the lock, since it takes longer than all that follows
+		var err error
+		e := registry.Entry{Component: r.Component, Status: registry.Online, RegisteredAt: t.clock.wall()}
+		if fresh[i], err = newRecord(e, &slot{}); err != nil {
+			return err
+		}
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.advance()
 	defer t.publish()
-	s := t.find(key{c.Kind, c.ID})
+	for i, r := range all {
+		if r.kept, r.err = t.keep(fresh[i], r.from); r.err == nil {
+			r.revision = t.revision
+		}
+	}
+	return nil
+}
+
+// keep makes fresh the version of its component that holds, unless the one that does says
+// the same, and returns which one it is.
+func (t *table) keep(fresh *record, from netip.Addr) (*record, error) {
+	s := t.find(key{fresh.Kind, fresh.ID})
 	if err := t.admit(s, fresh, from); err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	if s == nil {
 		t.add(fresh, from)
-		return fresh, t.revision, nil
+		return fresh, nil
 	}
 	old := s.now
 	t.touch(s)
 	t.move(s, from)
 	fresh.slot = s
 	switch {
-	case old.InstanceID != c.InstanceID:
+	case old.InstanceID != fresh.InstanceID:
 		t.replace(s, fresh, registry.OpRegistered) // another life
-	case !reflect.DeepEqual(old.Component, c):
+	case !reflect.DeepEqual(old.Component, fresh.Component):
 		// The same life began when it began.
-		if fresh, err = newRecord(registry.Entry{Component: c, Status: registry.Online, RegisteredAt: old.RegisteredAt}, s); err != nil {
-			return nil, 0, err
+		e := fresh.Entry
+		e.RegisteredAt = old.RegisteredAt
+		again, err := newRecord(e, s)
+		if err != nil {
+			return nil, err
 		}
-		t.replace(s, fresh, registry.OpUpdated)
+		t.replace(s, again, registry.OpUpdated)
 	case old.Status != registry.Online:
 		t.replace(s, old.with(registry.Online), registry.OpOnline)
 	}
-	return s.now, t.revision, nil
+	return s.now, nil
 }
 
 // admit says what speaks against fresh in the place of s (nil: in a new one).

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"testing"
 	"time"
 
@@ -15,9 +14,9 @@ func filled(tb testing.TB, many int) *table {
 	t := newTable(usual, clock{time.Now(), time.Now}, newJournal(16, 1<<20))
 	t.max, t.maxBytes, t.perAddress = many, many<<11, many
 	for i := range many {
-		c := registry.Component{Kind: registry.Worker, ID: fmt.Sprintf("w%d", i), Hostname: "h", Port: 1}
-		if _, _, err := t.register(context.Background(), c, netip.Addr{}); err != nil {
-			tb.Fatal(err)
+		one := registration{Component: registry.Component{Kind: registry.Worker, ID: fmt.Sprintf("w%d", i), Hostname: "h", Port: 1}}
+		if err := t.register(context.Background(), &one); err != nil || one.err != nil {
+			tb.Fatal(err, one.err)
 		}
 	}
 	return t
@@ -67,9 +66,11 @@ func BenchmarkTable(b *testing.B) {
 		b.ReportAllocs()
 		i := 0
 		for b.Loop() {
-			c := registry.Component{Kind: registry.Worker, ID: lives[i%len(lives)].id, Hostname: "h", Port: 2 + i/len(lives)%1000}
-			if _, _, err := table.register(context.Background(), c, netip.Addr{}); err != nil {
-				b.Fatal(err)
+			one := registration{Component: registry.Component{
+				Kind: registry.Worker, ID: lives[i%len(lives)].id, Hostname: "h", Port: 2 + i/len(lives)%1000,
+			}}
+			if err := table.register(context.Background(), &one); err != nil || one.err != nil {
+				b.Fatal(err, one.err)
 			}
 			i++
 		}
