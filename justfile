@@ -48,6 +48,10 @@ bench:
 		awk '{ print } /Heartbeat\/registry/ { ours = $(NF-1) } /Heartbeat\/bare/ { bare = $(NF-1) } \
 			END { printf "heartbeats: %.2f of what a bare handler takes\n", ours / bare }'
 
+# the registry under load, beside a bare handler and etcd: some minutes; FLAGS as of rbee-bench registry
+bench-registry *FLAGS:
+	go run ./cmd/rbee-bench registry {{FLAGS}}
+
 # what CI does, on a Debian machine, as root
 ci:
 	.ci/run
