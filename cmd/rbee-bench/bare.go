@@ -13,7 +13,7 @@ import (
 type bare struct {
 	mu       sync.Mutex
 	revision int64
-	entries  map[string]*bareEntry
+	entries  map[string]map[string]*bareEntry // by kind and id
 	watchers map[chan bareEntry]bool
 }
 
@@ -34,7 +34,7 @@ type bareBody struct {
 }
 
 func newBare() *bare {
-	return &bare{entries: map[string]*bareEntry{}, watchers: map[chan bareEntry]bool{}}
+	return &bare{entries: map[string]map[string]*bareEntry{}, watchers: map[chan bareEntry]bool{}}
 }
 
 func (b *bare) handler() http.Handler {
@@ -81,7 +81,10 @@ func (b *bare) keep(e bareEntry) bareEntry {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	e.LastSeen = time.Now()
-	b.entries[e.ID] = &e
+	if b.entries[e.Kind] == nil {
+		b.entries[e.Kind] = map[string]*bareEntry{}
+	}
+	b.entries[e.Kind][e.ID] = &e
 	b.revision++
 	for events := range b.watchers {
 		select {
@@ -115,7 +118,7 @@ func (b *bare) beat(batch ...bareEntry) (revision int64, unknown []bareEntry) {
 	defer b.mu.Unlock()
 	unknown = []bareEntry{}
 	for _, beat := range batch {
-		e, known := b.entries[beat.ID]
+		e, known := b.entries[beat.Kind][beat.ID]
 		if !known {
 			unknown = append(unknown, beat)
 			continue
@@ -135,11 +138,9 @@ func (b *bare) current() int64 {
 func (b *bare) list(kind string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		b.mu.Lock()
-		all := make([]bareEntry, 0, len(b.entries))
-		for _, e := range b.entries {
-			if e.Kind == kind {
-				all = append(all, *e)
-			}
+		all := make([]bareEntry, 0, len(b.entries[kind]))
+		for _, e := range b.entries[kind] {
+			all = append(all, *e)
 		}
 		b.mu.Unlock()
 		reply(w, all)

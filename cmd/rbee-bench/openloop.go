@@ -59,6 +59,16 @@ func (l loop) due(i int64) time.Time {
 // request falls due, the next that is done makes it at once. What is due when ctx ends,
 // and not answered, has failed.
 func (l loop) run(ctx context.Context, requests []request) (outcome, error) {
+	parts, err := l.runParts(ctx, requests, nil)
+	if err != nil {
+		return outcome{}, err
+	}
+	return parts[0], nil
+}
+
+// runParts is run with an outcome for the requests before the first bound, one for
+// those from there to the next, and so on. What they took is that of all.
+func (l loop) runParts(ctx context.Context, requests []request, bounds []int64) ([]outcome, error) {
 	newWait := l.waiter
 	if newWait == nil {
 		newWait = newWaiter
@@ -67,35 +77,37 @@ func (l loop) run(ctx context.Context, requests []request) (outcome, error) {
 	for i := range waiters {
 		w, err := newWait()
 		if err != nil {
-			return outcome{}, err
+			return nil, err
 		}
 		defer w.close()
 		waiters[i] = w
 	}
 	var (
 		next  atomic.Int64
-		parts = make([]outcome, len(requests))
+		found = make([][]outcome, len(requests))
 		wg    sync.WaitGroup
 	)
 	for i, do := range requests {
-		wg.Go(func() { parts[i] = l.worker(ctx, &next, waiters[i], do) })
+		found[i] = newOutcomes(len(bounds) + 1)
+		wg.Go(func() { l.worker(ctx, &next, waiters[i], do, bounds, found[i]) })
 	}
 	wg.Wait()
-	all := newOutcome()
-	for _, part := range parts {
-		all.add(part)
+	all := newOutcomes(len(bounds) + 1)
+	for i := range all {
+		for _, parts := range found {
+			all[i].add(parts[i])
+		}
+		all[i].took = time.Since(l.start)
 	}
-	all.took = time.Since(l.start)
 	return all, nil
 }
 
 // worker takes the next request that nobody has, until there are no more.
-func (l loop) worker(ctx context.Context, next *atomic.Int64, w waiter, do request) outcome {
-	part := newOutcome()
+func (l loop) worker(ctx context.Context, next *atomic.Int64, w waiter, do request, bounds []int64, parts []outcome) {
 	for {
 		i := next.Add(1) - 1
 		if i >= l.count {
-			return part
+			return
 		}
 		due := l.due(i)
 		w.until(ctx, due)
@@ -104,10 +116,23 @@ func (l loop) worker(ctx context.Context, next *atomic.Int64, w waiter, do reque
 		case err == nil:
 			err = do(ctx, i)
 		case time.Until(due) > 0:
-			return part
+			return
 		}
-		part.note(time.Since(due), l.late, err)
+		latency := time.Since(due)
+		part := 0
+		for part < len(bounds) && i >= bounds[part] {
+			part++
+		}
+		parts[part].note(latency, l.late, err)
 	}
+}
+
+func newOutcomes(n int) []outcome {
+	all := make([]outcome, n)
+	for i := range all {
+		all[i] = newOutcome()
+	}
+	return all
 }
 
 func newOutcome() outcome { return outcome{latency: newHistogram()} }

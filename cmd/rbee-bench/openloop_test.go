@@ -59,6 +59,27 @@ func TestAStallCountsAgainstAllThatWereDue(t *testing.T) {
 	}
 }
 
+// A stall is told of the part that it was in.
+func TestParts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := loop{start: time.Now(), rate: 1000, count: 300, waiter: newSleeper}
+		s := &stalling{from: l.due(100), to: l.due(120), turn: make(chan struct{}, 1)}
+		parts, err := l.runParts(t.Context(), repeat(1, s.answer), []int64{100, 250})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range []struct {
+			count   int64
+			longest time.Duration
+		}{{100, 0}, {150, 20 * time.Millisecond}, {50, 0}} {
+			if parts[i].count != want.count {
+				t.Errorf("part %d has %d requests, want %d", i, parts[i].count, want.count)
+			}
+			near(t, "the longest", parts[i].max(), want.longest)
+		}
+	})
+}
+
 // What is never answered is not forgotten, nor is what could not be sent for it.
 func TestWhatIsDueAtTheEndHasFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -15,10 +15,13 @@ import (
 )
 
 type registryCmd struct {
-	JSON  bool     `help:"Print one JSON object."`
-	Quick bool     `help:"Take some seconds, to see that it works; the figures mean little."`
-	Only  []string `help:"The sections to run: register, heartbeat, batch, list." placeholder:"NAME,..."`
-	Etcd  string   `help:"etcd's program; none leaves it out (default: the one in PATH)." placeholder:"PATH"`
+	JSON       bool          `help:"Print one JSON object."`
+	Quick      bool          `help:"Take some seconds, to see that it works; the figures mean little."`
+	Only       []string      `help:"The sections to run: register, heartbeat, batch, list." placeholder:"NAME,..."`
+	Watchers   int           `help:"How many watch." default:"1000"`
+	MaxEntries int64         `help:"The most entries that a registry is given: the million of the section of that name." default:"1000000"`
+	MillionFor time.Duration `help:"How long a million components beat." default:"15s"`
+	Etcd       string        `help:"etcd's program; none leaves it out (default: the one in PATH)." placeholder:"PATH"`
 }
 
 // part is a section and what measures it.
@@ -56,7 +59,7 @@ func (c *registryCmd) Run(call *cli.Call) error {
 	for _, p := range chosen {
 		s := &section{Name: p.name, About: p.about, Rows: []*row{}}
 		if err := b.section(call.Context, p, s); err != nil {
-			return fmt.Errorf("%s: %w", p.name, err)
+			return interrupted(call, fmt.Errorf("%s: %w", p.name, err))
 		}
 		r.Sections = append(r.Sections, s)
 	}
@@ -64,6 +67,15 @@ func (c *registryCmd) Run(call *cli.Call) error {
 		return r.json(call.Stdout)
 	}
 	return r.text(call.Stdout)
+}
+
+// interrupted is err, or what is left of it once a signal has ended the run: all that
+// failed then did so for it.
+func interrupted(call *cli.Call, err error) error {
+	if call.Context.Err() != nil {
+		return cli.WithCode(cli.CodeFailed, nil)
+	}
+	return err
 }
 
 func choose(only []string) ([]part, error) {
@@ -103,17 +115,37 @@ type settings struct {
 	connections int
 
 	lists []int64 // lengths
+
+	watchers   int
+	changes    int64
+	changeRate float64
+	burst      int64
+
+	entries    int64 // whose memory is measured
+	most       int64 // the million
+	millionFor time.Duration
+
+	silent         int64
+	window, remove time.Duration
+	probeRate      float64
 }
 
 func (c *registryCmd) settings() settings {
 	s := settings{
 		rounds: 5, saturate: 600 * time.Millisecond, open: time.Second, fraction: 0.5, connections: 16,
-		lists: []int64{10, 1_000, 10_000},
+		lists:    []int64{10, 1_000, 10_000},
+		watchers: c.Watchers, changes: 100, changeRate: 20, burst: 50,
+		entries: 10_000, most: c.MaxEntries, millionFor: c.MillionFor,
+		silent: 100_000, window: 5 * time.Second, remove: 8 * time.Second, probeRate: 200,
 	}
 	if c.Quick {
 		s.rounds, s.saturate, s.open, s.connections = 1, 100*time.Millisecond, 100*time.Millisecond, 4
 		s.lists = []int64{10, 1_000}
+		s.watchers, s.changes, s.changeRate, s.burst = min(s.watchers, 20), 10, 50, 10
+		s.entries, s.most, s.millionFor = 1_000, min(s.most, 2_000), min(s.millionFor, 300*time.Millisecond)
+		s.silent, s.window, s.remove = 1_000, 800*time.Millisecond, 1200*time.Millisecond
 	}
+	s.entries = min(s.entries, s.most)
 	return s
 }
 
@@ -140,7 +172,10 @@ func (b *bench) place() (about []string, err error) {
 	}
 	about = append(about, fmt.Sprintf("per second: the highest rate, by %d connections; median of %d rounds, taken in turns", b.connections, b.rounds),
 		fmt.Sprintf("latencies: from when each request was due, at %v of that rate (open per second)", b.fraction),
-		"cpu us: processor time of the server for each request; ratio: to the bare handler's rate, median of the rounds'")
+		"ratio: to the bare handler's rate, median of the rounds'",
+		"cpu us: processor time of the server for each request; cpu ratio: the bare handler's to it",
+		"cpu percent: of one core, at the highest rate; where it is well below the server's share, something else was the limit,",
+		"  and cpu ratio says more than ratio")
 	if b.etcdPath == "" {
 		return append(about, "etcd is left out: it is not installed, or not wanted"), nil
 	}

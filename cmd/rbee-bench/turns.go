@@ -184,7 +184,11 @@ func (t *turn) row(bare *turn) *row {
 	if t.note != "" {
 		return r
 	}
-	r.Values = values{{"per_second", median(t.rates)}, {"cpu_us", median(t.cpu)}}
+	rate, cpu := median(t.rates), median(t.cpu)
+	r.Values = values{{"per_second", rate}, {"cpu_percent", 100 * rate * cpu / 1e6}, {"cpu_us", cpu}}
+	if bare != nil && bare != t && cpu > 0 {
+		r.Values = append(r.Values, value{"cpu_ratio", median(bare.cpu) / cpu})
+	}
 	if t.op.kind == list {
 		r.Values = append(r.Values, value{"bytes", float64(t.clients[0].size())})
 	}
