@@ -17,7 +17,7 @@ import (
 type registryCmd struct {
 	JSON       bool          `help:"Print one JSON object."`
 	Quick      bool          `help:"Take some seconds, to see that it works; the figures mean little."`
-	Only       []string      `help:"The sections to run: register, heartbeat, batch, list, watch, memory, million." placeholder:"NAME,..."`
+	Only       []string      `help:"The sections to run: register, heartbeat, batch, list, watch, memory, million, expiry." placeholder:"NAME,..."`
 	Watchers   int           `help:"How many watch." default:"1000"`
 	MaxEntries int64         `help:"The most entries that a registry is given: the million of the section of that name." default:"1000000"`
 	MillionFor time.Duration `help:"How long a million components beat." default:"15s"`
@@ -39,6 +39,7 @@ func parts() []part {
 		{"watch", "changes that are told to all watchers", (*bench).watch},
 		{"memory", "resident memory of the server's process", (*bench).memory},
 		{"million", "a heartbeat each 15 s from every component, 100 in each request, to a server with one core", (*bench).million},
+		{"expiry", "requests while all other components fall silent at once, are offline, and are removed", (*bench).expiry},
 	}
 }
 
