@@ -15,6 +15,9 @@
 // other, so that the server is what is measured. Its processor time for each request is
 // told as well; other load on the machine moves it less than the rate.
 //
+// When it is killed, etcd's folder stays behind among the temporary files, and nothing
+// else.
+//
 // It does not measure networks, disks or many machines, and it keeps nothing: figures of
 // two runs, or of two machines, say little beside one another. Ratios within one do.
 package main

@@ -86,11 +86,11 @@ func follow(stream io.Reader, ready chan<- error, saw func(number int64)) {
 			tell(fmt.Errorf("a watch ended: %w", err))
 			return
 		}
-		name, named := bytes.CutPrefix(line, []byte("event: "))
-		data, hasData := bytes.CutPrefix(line, []byte("data: "))
+		name, named := bytes.CutPrefix(line, []byte("event:"))
+		data, hasData := bytes.CutPrefix(line, []byte("data:"))
 		switch {
 		case named:
-			event, change = true, bytes.HasPrefix(name, []byte("change"))
+			event, change = true, string(bytes.TrimSpace(name)) == "change"
 		case hasData && change:
 			if number := numberIn(data); number >= 0 {
 				saw(number)
