@@ -130,9 +130,9 @@ func (c *httpClient) do(ctx context.Context, i int64) error {
 	}
 	switch {
 	case c.last.status != c.want:
-		return fmt.Errorf("answered %d: %s", c.last.status, c.conn.body)
+		return fmt.Errorf("answered %d: %.100s", c.last.status, c.conn.body)
 	case c.op.batch > 0 && c.op.kind == heartbeat && bytes.Contains(c.conn.body, []byte(`"unknown":[{`)):
-		return fmt.Errorf("knows some of a batch no more: %s", c.conn.body)
+		return fmt.Errorf("knows some of a batch no more: %.100s", c.conn.body)
 	}
 	return nil
 }

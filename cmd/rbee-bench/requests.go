@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // plenty of components are always new: a number has seven digits.
@@ -48,29 +49,46 @@ func (b *bench) requests(ctx context.Context, s *section, known int64, o op, goa
 // fillBatch is how many components are registered at once; a body may have 1 MiB.
 const fillBatch = 500
 
+// fillFor is how long components that are registered wait for the others, before they
+// beat: a registry that takes its time over a million is not to lose the first of them.
+const fillFor = 10 * time.Second
+
 // fill registers the components below n.
 func fill(ctx context.Context, c contender, n int64) error {
 	if n == 0 {
 		return nil
 	}
-	o := op{kind: register, batch: int(min(n, fillBatch)), known: n}
+	forms := &turn{who: c, op: op{kind: register, batch: int(min(n, fillBatch)), known: n}}
 	connections := 8
 	if c.name() == "etcd" {
-		o.batch, connections = 1, 64 // what writes to disk does better with many at once
+		forms.op.batch, connections = 1, 64 // what writes to disk does better with many at once
 	}
-	var clients []client
-	for range connections {
-		made, err := c.client(ctx, o)
-		if err != nil {
-			return err
+	err := forms.open(ctx, connections)
+	defer forms.close()
+	all := (n + forms.op.each() - 1) / forms.op.each()
+	for err == nil && forms.next < all {
+		if forms.next > 0 {
+			err = beatOnce(ctx, c, forms.next*forms.op.each())
 		}
-		defer made.close()
-		clients = append(clients, made)
+		if err == nil {
+			inTime := until(fillFor)
+			err = forms.ask(ctx, func(made int64) bool { return forms.next+made < all && inTime(made) })
+		}
 	}
-	if _, _, err := closed(ctx, clients, 0, upTo((n+o.each()-1)/o.each())); err != nil {
+	if err != nil {
 		return fmt.Errorf("register %d components with %s: %w", n, c.name(), err)
 	}
 	return nil
+}
+
+// beatOnce has the components below n beat.
+func beatOnce(ctx context.Context, c contender, n int64) error {
+	beats := &turn{who: c, op: op{kind: heartbeat, batch: 100, known: n}}
+	if err := beats.open(ctx, 8); err != nil {
+		return err
+	}
+	defer beats.close()
+	return beats.ask(ctx, func(made int64) bool { return made*beats.op.each() < n })
 }
 
 // list measures the lists of some lengths, in all ways to ask for them.

@@ -68,6 +68,13 @@ func (t *turn) saturate(ctx context.Context, d time.Duration) error {
 	return nil
 }
 
+// ask asks in a closed loop, without noting anything.
+func (t *turn) ask(ctx context.Context, more func(made int64) bool) error {
+	n, _, err := closed(ctx, t.clients, t.next, more)
+	t.next += n
+	return err
+}
+
 // pace asks at a rate, and notes the latencies.
 func (t *turn) pace(ctx context.Context, rate float64, d time.Duration) error {
 	l := loop{start: soon(), rate: rate, count: max(int64(rate*d.Seconds()), 1)}
@@ -91,18 +98,14 @@ func requests(clients []client, first int64) []request {
 	return all
 }
 
-// until ends a closed loop after a while, upTo after some requests.
+// until ends a closed loop after a while.
 func until(d time.Duration) func(int64) bool {
 	end := time.Now().Add(d)
 	return func(int64) bool { return time.Now().Before(end) }
 }
 
-func upTo(n int64) func(int64) bool {
-	return func(made int64) bool { return made < n }
-}
-
 // closed is a closed loop: each client asks again as soon as it has an answer, while
-// more says so. The first failure ends it.
+// more says so, and thus perhaps once more than it wants. The first failure ends it.
 func closed(ctx context.Context, clients []client, first int64, more func(made int64) bool) (n int64, took time.Duration, err error) {
 	var (
 		next   atomic.Int64
@@ -113,11 +116,8 @@ func closed(ctx context.Context, clients []client, first int64, more func(made i
 	)
 	for _, c := range clients {
 		wg.Go(func() {
-			for failed.Load() == nil && ctx.Err() == nil {
+			for failed.Load() == nil && ctx.Err() == nil && more(next.Load()) {
 				i := next.Add(1) - 1
-				if !more(i) {
-					return
-				}
 				if err := c.do(ctx, first+i); err != nil {
 					failed.CompareAndSwap(nil, &err)
 					return
@@ -128,7 +128,6 @@ func closed(ctx context.Context, clients []client, first int64, more func(made i
 	}
 	wg.Wait()
 	took = time.Since(start)
-	// Numbers that nobody used are a gap, and no harm.
 	n = next.Load()
 	switch e := failed.Load(); {
 	case ctx.Err() != nil:
