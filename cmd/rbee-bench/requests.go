@@ -81,9 +81,9 @@ func fill(ctx context.Context, c contender, n int64) error {
 	return nil
 }
 
-// beatOnce has the components below n beat.
+// beatOnce has the components below n beat, as much at once as can be.
 func beatOnce(ctx context.Context, c contender, n int64) error {
-	beats := &turn{who: c, op: op{kind: heartbeat, batch: 100, known: n}}
+	beats := &turn{who: c, op: op{kind: heartbeat, batch: int(min(n, fillBatch)), known: n}}
 	if err := beats.open(ctx, 8); err != nil {
 		return err
 	}
