@@ -12,11 +12,16 @@ import (
 	"github.com/rbee-launch/rbee-launch/registry"
 )
 
-// message is a request's body: one component, or {"components":[...]}. The
-// parts of a batch stay undecoded at first, since each may be wrong by itself.
+// message is a request's body: one component, or {"components":[...]}.
 type message struct {
 	one   registry.Form
-	batch json.RawMessage // nil: it is one
+	batch []part // nil: it is one
+}
+
+// part is one component of a batch, or what is wrong with it.
+type part struct {
+	form registry.Form
+	err  error
 }
 
 // readMessage allows a batch its size, and only a batch.
@@ -31,14 +36,8 @@ func readMessage(w http.ResponseWriter, r *http.Request) (message, error) {
 func decodeMessage(body []byte) (m message, err error) {
 	// Most messages are one heartbeat, and decoding is most of what that takes: once will do.
 	if bytes.Contains(body, []byte(`"components"`)) {
-		var batch struct {
-			Components *json.RawMessage `json:"components"` // null is none
-		}
-		if err := httpd.Decode(body, &batch); err != nil {
+		if m.batch, err = decodeBatch(body); m.batch != nil || err != nil {
 			return m, err
-		}
-		if batch.Components != nil {
-			return message{batch: *batch.Components}, nil
 		}
 	}
 	if len(body) > httpd.MaxBody {
@@ -48,29 +47,31 @@ func decodeMessage(body []byte) (m message, err error) {
 	return m, httpd.Decode(body, &m.one)
 }
 
-// part is one component of a batch, or what is wrong with it.
-type part struct {
-	form registry.Form
-	err  error
-}
-
-// parts decodes a batch: as a whole if it is right, else each part for itself.
-func (m message) parts() ([]part, error) {
-	var forms []registry.Form
-	if json.Unmarshal(m.batch, &forms) == nil {
-		list := make([]part, len(forms))
-		for i, f := range forms {
+// decodeBatch decodes a batch: as a whole if it is right, else each part for itself, since
+// one that is wrong must not refuse the others. A body that is none gives nil.
+func decodeBatch(body []byte) ([]part, error) {
+	var right struct {
+		Components []registry.Form `json:"components"`
+	}
+	if json.Unmarshal(body, &right) == nil {
+		if right.Components == nil {
+			return nil, nil
+		}
+		list := make([]part, len(right.Components))
+		for i, f := range right.Components {
 			list[i].form = f
 		}
 		return list, nil
 	}
-	var raws []json.RawMessage
-	if err := json.Unmarshal(m.batch, &raws); err != nil {
-		return nil, httpd.InvalidField("components", "is no list of components")
+	var raw struct {
+		Components []json.RawMessage `json:"components"`
 	}
-	list := make([]part, len(raws))
-	for i, raw := range raws {
-		list[i].form, list[i].err = decodePart(raw)
+	if err := httpd.Decode(body, &raw); err != nil || raw.Components == nil {
+		return nil, err
+	}
+	list := make([]part, len(raw.Components))
+	for i, text := range raw.Components {
+		list[i].form, list[i].err = decodePart(text)
 	}
 	return list, nil
 }
