@@ -193,9 +193,9 @@ func TestWatchesTellOneHistory(t *testing.T) {
 		f.h, f.url = h, s.url+f.url
 		all.Go(func() { f.follow(s.client, end) })
 	}
-	all.Go(func() { read(s.api, h, end) })
+	all.Go(func() { listAgainAndAgain(s.api, h, end) })
 	for range 3 {
-		writing.Go(func() { write(s.api, 1000) })
+		writing.Go(func() { writeAtRandom(s.api, 1000) })
 	}
 	writing.Wait()
 	// The last change concerns everybody, so that the picky one gets to the end, too.
@@ -232,8 +232,8 @@ func listOf(t *testing.T, a api) (all registry.Snapshot) {
 	return all
 }
 
-// write registers and unregisters at random.
-func write(a api, times int) {
+// writeAtRandom registers and unregisters at random.
+func writeAtRandom(a api, times int) {
 	for range times {
 		id := fmt.Sprintf("w%d", rand.N(20))
 		if rand.N(3) == 0 {
@@ -245,8 +245,8 @@ func write(a api, times int) {
 	}
 }
 
-// read lists everything again and again.
-func read(a api, h *history, end func() (uint64, bool)) {
+// listAgainAndAgain asks for everything until the end.
+func listAgainAndAgain(a api, h *history, end func() (uint64, bool)) {
 	for finished := false; !finished; _, finished = end() {
 		var all registry.Snapshot
 		if err := json.Unmarshal(a.get("components").body, &all); err != nil {
