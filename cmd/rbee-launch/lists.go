@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"strings"
 	"text/tabwriter"
 
@@ -92,21 +91,6 @@ func (c *portsCmd) Run(call *cli.Call) error {
 		rows = append(rows, fmt.Sprintf("%d\t%s\t%s", h.Port, launcher, listener))
 	}
 	return c.print(call, held, "PORT\tLEASED BY\tLISTENER", rows, fmt.Sprintf("all of %s is free", c.Ports))
-}
-
-type versionCmd struct {
-	JSON bool `help:"Print one JSON object."`
-}
-
-// Run prints the version.
-func (c *versionCmd) Run(call *cli.Call) error {
-	if c.JSON {
-		return json.NewEncoder(call.Stdout).Encode(map[string]string{
-			"version": cli.Version(), "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH,
-		})
-	}
-	_, err := fmt.Fprintf(call.Stdout, "rbee-launch %s (%s, %s/%s)\n", cli.Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	return err
 }
 
 // self is how the user can call this program again.

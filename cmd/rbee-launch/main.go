@@ -64,9 +64,9 @@ type grammar struct {
 	Ports   portsCmd   `cmd:"" help:"List who holds which ports."`
 	Doctor  doctorCmd  `cmd:"" help:"Say which guards this machine gives, and what is wrong with it."`
 
-	Version    versionCmd    `cmd:"" help:"Print the version."`
-	Completion completionCmd `cmd:"" help:"Print a script that makes a shell complete our commands."`
-	Complete   completeCmd   `cmd:"" hidden:"" help:"Answer a completion script." passthrough:""`
+	Version    cli.VersionCmd `cmd:"" help:"Print the version."`
+	Completion completionCmd  `cmd:"" help:"Print a script that makes a shell complete our commands."`
+	Complete   completeCmd    `cmd:"" hidden:"" help:"Answer a completion script." passthrough:""`
 }
 
 var groups = []kong.Group{

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -170,22 +169,6 @@ func (e *codedError) Error() string {
 }
 
 func (e *codedError) Unwrap() error { return e.error }
-
-// Version is the module's version and the commit it was built from, as far as the
-// build recorded them.
-func Version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	version := info.Main.Version
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && !strings.Contains(version, s.Value[:12]) {
-			version += " " + s.Value[:12]
-		}
-	}
-	return version
-}
 
 // HasCode reports whether an exit code was given to err already.
 func HasCode(err error) bool {

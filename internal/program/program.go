@@ -43,6 +43,11 @@ func Main(name string, args []string) int {
 	_ = os.WriteFile("/proc/self/comm", []byte(name), 0) // Linux alone, for ps alone
 	app := apps()[name]
 	app.Name = name
+	app.About += fmt.Sprintf(" '%s version' prints the version.", name)
+	// As a command of the grammar's it would take the flags out of --help.
+	if len(args) > 0 && (args[0] == "version" || args[0] == "--version") {
+		app.Grammar, args = &cli.VersionCmd{}, args[1:]
+	}
 	app.Vars = kong.Vars{"registry": registry.DefaultURL, "queen": client.DefaultURL}
 	return cli.Main(app, args)
 }
