@@ -1,6 +1,7 @@
 package httpd
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -25,12 +26,21 @@ type Access struct {
 	Token     string   // the bearer token; empty refuses every caller beyond loopback
 	TokenHint string   // where to find the token, for the 401's text
 	Hosts     []string // host names, besides localhost, IP addresses and this machine's own name, that requests may name
+	// MaxRate is how many requests a second one other machine may send, and twice that in a
+	// burst, with the token or without: guessing one is slowed down, too. 1,000 when zero; no
+	// limit below zero.
+	MaxRate int
 }
 
 // Wrap puts the check before h.
 func (a Access) Wrap(h http.Handler) http.Handler {
 	own, _ := os.Hostname() // without a name there is one less to accept
+	limit := newPace(cmp.Or(a.MaxRate, usualRate))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a.MaxRate >= 0 && !limit.takes(r.RemoteAddr) {
+			WriteProblem(w, limit.slowDown(w))
+			return
+		}
 		if p := a.check(r, own); p != nil {
 			if p.Status == http.StatusUnauthorized {
 				w.Header().Set("WWW-Authenticate", `Bearer realm="rbee"`)

@@ -1,6 +1,6 @@
 // Package httpd is the part that rbee's HTTP servers have in common: listening
 // with a clear error, a route table, problem+json errors (RFC 9457), bounded
-// JSON bodies, who may call, and a serve loop that drains.
+// JSON bodies, who may call and how often, and a serve loop that drains.
 //
 //	ln, err := httpd.Listen(ctx, "0.0.0.0:7830")
 //	...

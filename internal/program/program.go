@@ -56,11 +56,23 @@ func Main(name string, args []string) int {
 type Access struct {
 	TokenFile string   `help:"The token that callers from other machines must show; made when missing (default: \"token\" in the state folder)." placeholder:"FILE"`
 	AllowHost []string `help:"A host name that requests may be addressed to, besides IP addresses, localhost and this machine's name." placeholder:"NAME"`
+	MaxRate   int      `help:"So many requests a second are taken from one other machine, twice that in a burst; 0 is no limit." default:"1000" placeholder:"N"`
+}
+
+// Validate is called by kong.
+func (a Access) Validate() error {
+	if a.MaxRate < 0 {
+		return fmt.Errorf("--max-rate: %d is below zero", a.MaxRate)
+	}
+	return nil
 }
 
 // httpd reads or makes the token, if the listener can be reached from elsewhere.
 func (a Access) httpd(call *cli.Call, ln net.Listener) (httpd.Access, error) {
-	access := httpd.Access{Hosts: a.AllowHost}
+	access := httpd.Access{Hosts: a.AllowHost, MaxRate: a.MaxRate}
+	if a.MaxRate == 0 {
+		access.MaxRate = -1
+	}
 	if httpd.IsLoopback(ln.Addr().String()) {
 		return access, nil
 	}

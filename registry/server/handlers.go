@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strconv"
 	"time"
@@ -94,21 +93,6 @@ func (s *Server) appendReceipt(text []byte, one *described, born time.Time) []by
 		text = append(append(text, `,"note":`...), note...)
 	}
 	return append(text, '}')
-}
-
-// machine is the address that a caller is counted under; the zero one for this machine.
-// An IPv6 host has a whole /64 to choose from.
-func machine(remote string) netip.Addr {
-	caller, err := netip.ParseAddrPort(remote)
-	ip := caller.Addr().Unmap().WithZone("")
-	if err != nil || ip.IsLoopback() {
-		return netip.Addr{}
-	}
-	if ip.Is6() {
-		network, _ := ip.Prefix(64) // never over 128
-		return network.Addr()
-	}
-	return ip
 }
 
 func (s *Server) heartbeat(w http.ResponseWriter, r *http.Request) error {

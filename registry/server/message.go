@@ -106,7 +106,7 @@ func describe(f registry.Form, remote string) (*described, error) {
 	if err != nil {
 		return nil, asProblem(err)
 	}
-	d := &described{registration: registration{Component: c, from: machine(remote)}}
+	d := &described{registration: registration{Component: c, from: httpd.Machine(remote)}}
 	if d.Hostname = reachableHost(c.Hostname, remote); d.Hostname != c.Hostname {
 		d.note = fmt.Sprintf("others can't reach %q as %s: the address that this request came from, %s, is kept in its place",
 			c.ID, c.Hostname, d.Hostname)
