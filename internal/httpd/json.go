@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 )
 
 // MaxBody is the limit of a request body that holds one thing: 64 KiB.
@@ -23,8 +24,8 @@ func ReadJSON(w http.ResponseWriter, r *http.Request, v any, limit int64) error 
 	return Decode(body, v)
 }
 
-// ReadBody reads the request's body. It returns a Problem: 413 over limit bytes, 400 when
-// it does not arrive whole.
+// ReadBody reads the request's body. It returns a Problem: 413 over limit bytes, 408 when
+// it takes longer than Serve gives it, 400 when it does not arrive whole.
 func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	var body bytes.Buffer
 	if n := r.ContentLength; n > 0 && n <= MaxBody {
@@ -57,6 +58,8 @@ func jsonProblem(err error) *Problem {
 	switch {
 	case errors.As(err, &tooBig):
 		return Errorf(http.StatusRequestEntityTooLarge, "body_too_large", "the body is over %d bytes", tooBig.Limit)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return Errorf(http.StatusRequestTimeout, "body_too_slow", "the body did not arrive in time")
 	case errors.As(err, &wrongType):
 		if wrongType.Field == "" {
 			return Errorf(http.StatusUnprocessableEntity, "invalid_field", "the body is a JSON %s, an object is wanted", wrongType.Value)

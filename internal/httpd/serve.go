@@ -1,6 +1,7 @@
 package httpd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,6 +51,8 @@ func holder(ctx context.Context, addr string) string {
 type ServeOptions struct {
 	Log   *slog.Logger
 	Drain time.Duration // how long running requests may take at the end; 5 s when zero
+	// Header is how long a client may take to send a request's header; 10 s when zero.
+	Header time.Duration
 	// Read and Write bound how long a client may take to send its request, and the
 	// answer to reach it; for ever when zero. A handler that streams sets deadlines of its
 	// own with an http.ResponseController.
@@ -64,12 +67,12 @@ const lastWords = 250 * time.Millisecond
 // Serve answers on ln until ctx ends, then lets running requests finish within
 // the drain time and cuts the rest. It closes ln. A stop by ctx is no error.
 //
-// ReadHeaderTimeout bounds the client that sends half a header. The time to write is
-// unbounded unless asked for, since that cuts streams (golang/go#16100).
+// The time to write is unbounded unless asked for, since that cuts streams
+// (golang/go#16100).
 func Serve(ctx context.Context, ln net.Listener, h http.Handler, opt ServeOptions) error {
 	srv := &http.Server{
 		Handler:           h,
-		ReadHeaderTimeout: 10 * time.Second,
+		ReadHeaderTimeout: cmp.Or(opt.Header, 10*time.Second),
 		ReadTimeout:       opt.Read,
 		WriteTimeout:      opt.Write,
 		IdleTimeout:       120 * time.Second,
@@ -79,10 +82,6 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, opt ServeOption
 	if opt.Log != nil {
 		srv.ErrorLog = slog.NewLogLogger(opt.Log.Handler(), slog.LevelDebug)
 	}
-	drain := opt.Drain
-	if drain == 0 {
-		drain = 5 * time.Second
-	}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(ln) }()
 	select {
@@ -90,7 +89,7 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, opt ServeOption
 		return err
 	case <-ctx.Done():
 	}
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(opt.Drain, 5*time.Second))
 	defer cancel()
 	stop := shorten(end, cancel, opt.Hurry)
 	defer stop()

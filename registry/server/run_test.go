@@ -18,6 +18,11 @@ func start(tb testing.TB, cfg server.Config) (url string) {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	return startOn(tb, ln, cfg)
+}
+
+func startOn(tb testing.TB, ln net.Listener, cfg server.Config) (url string) {
+	tb.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
 	go func() { done <- server.Run(ctx, ln, cfg) }()
@@ -65,6 +70,36 @@ func TestRunServesLoopbackAndRefusesWebPages(t *testing.T) {
 		resp.Body.Close()
 		if resp.StatusCode != tt.status {
 			t.Errorf("%s: status %d, want %d: %s", tt.name, resp.StatusCode, tt.status, body)
+		}
+	}
+}
+
+// A page in the user's browser can neither follow what changes nor read the metrics.
+func TestEveryPathRefusesWebPages(t *testing.T) {
+	url, client := start(t, server.Config{}), testClient(t)
+	for _, path := range []string{
+		"/v1/registry/watch", "/v1/registry/watch?since=0&wait=1m", "/v1/registry/components", "/v1/registry/workers",
+		"/v1/registry/hives", "/v1/registry/queen", "/metrics", "/health", "/nothing",
+	} {
+		for header, code := range map[string]string{"Host": "foreign_host", "Origin": "foreign_origin"} {
+			r, err := http.NewRequestWithContext(t.Context(), "GET", url+path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if header == "Host" {
+				r.Host = "evil.example"
+			} else {
+				r.Header.Set(header, "http://evil.example")
+			}
+			resp, err := client.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, _ := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			if resp.StatusCode != 403 || !strings.Contains(string(body), code) {
+				t.Errorf("%s with a foreign %s: status %d: %s", path, header, resp.StatusCode, body)
+			}
 		}
 	}
 }

@@ -24,6 +24,10 @@ type Config struct {
 	MaxPerAddress int           // components registered from one other machine; 4,096 when zero; more are refused with 429
 	MaxWatchers   int           // who watch or poll; 20,000 when zero; more are refused with 503
 
+	// How long a client may take: to send a request's header, 10 s when zero; to send all of
+	// it, 30 s; to take the answer, 1 min; and to take each piece of a stream, 10 s.
+	HeaderTime, ReadTime, WriteTime, Patience time.Duration
+
 	Access httpd.Access // who may call; the zero value takes loopback callers alone
 	Log    *slog.Logger // silent when nil
 }
@@ -40,6 +44,7 @@ type Server struct {
 	log     *slog.Logger
 
 	maxWatchers int
+	patience    time.Duration
 	watching    atomic.Int64
 	leaving     chan struct{} // closed when those who watch are to come back later
 	leave       func()
@@ -74,6 +79,7 @@ func New(cfg Config) *Server {
 		epoch:       ulid.Make().String(),
 		log:         cfg.Log,
 		maxWatchers: cmp.Or(cfg.MaxWatchers, 20_000),
+		patience:    cmp.Or(cfg.Patience, 10*time.Second),
 		leaving:     make(chan struct{}),
 	}
 	s.leave = sync.OnceFunc(func() { close(s.leaving) })
@@ -197,7 +203,7 @@ func Run(ctx context.Context, ln net.Listener, cfg Config) error {
 	g.Go(func() error { return s.Run(ctx) })
 	g.Go(func() error {
 		return httpd.Serve(ctx, ln, cfg.Access.Wrap(s.Handler()), httpd.ServeOptions{
-			Log: s.log, Read: 30 * time.Second, Write: time.Minute,
+			Log: s.log, Header: cfg.HeaderTime, Read: cmp.Or(cfg.ReadTime, 30*time.Second), Write: cmp.Or(cfg.WriteTime, time.Minute),
 		})
 	})
 	return g.Wait()

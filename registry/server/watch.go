@@ -16,9 +16,8 @@ const (
 	// keepAlive is how long a stream says nothing at most: proxies cut what is idle for a
 	// minute (nginx, proxy_read_timeout).
 	keepAlive = 15 * time.Second
-	// patience is how long a watcher may take to read a piece before it is dropped.
-	patience  = 10 * time.Second
-	pieceSize = 256 << 10 // bytes
+	// pieceSize is how many bytes a watcher has to read within the patience there is for it.
+	pieceSize = 256 << 10
 	// together is how many changes are written at once at most.
 	together = 256
 )
@@ -167,7 +166,7 @@ func (st *stream) bye(reason, detail string) error {
 func (st *stream) write(text []byte) error {
 	for len(text) > 0 {
 		piece := text[:min(len(text), pieceSize)]
-		_ = st.rc.SetWriteDeadline(time.Now().Add(patience))
+		_ = st.rc.SetWriteDeadline(time.Now().Add(st.s.patience))
 		if _, err := st.w.Write(piece); err != nil {
 			return err
 		}
@@ -196,7 +195,7 @@ func (s *Server) poll(w http.ResponseWriter, r *http.Request, f filter) error {
 	}
 	rc := http.NewResponseController(w)
 	_ = rc.SetReadDeadline(time.Time{})
-	_ = rc.SetWriteDeadline(time.Now().Add(wait + patience))
+	_ = rc.SetWriteDeadline(time.Now().Add(wait + s.patience))
 	v := s.store.current()
 	var revision uint64
 	known := false
