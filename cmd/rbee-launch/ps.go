@@ -16,10 +16,13 @@ const watchEvery = 500 * time.Millisecond
 
 type psCmd struct {
 	listFlags
-	Watch bool `short:"w" help:"Go on, and print the list whenever it has changed."`
+	Watch       bool   `short:"w" help:"Go on, and print the list whenever it has changed."`
+	All         bool   `help:"List everybody else whom the registry knows, too: of other users and machines."`
+	RegistryURL string `name:"registry-url" help:"The registry that --all asks (default: ${default})." default:"${registry}" placeholder:"URL"`
+	TokenFile   string `help:"The token for a registry on another machine." placeholder:"FILE"`
 }
 
-// Run lists this user's launches.
+// Run lists this user's launches, and with --all everybody.
 func (c *psCmd) Run(call *cli.Call) error {
 	dir, err := cli.RuntimeDir()
 	if err != nil {
@@ -28,16 +31,25 @@ func (c *psCmd) Run(call *cli.Call) error {
 	if err := c.clear(call, dir); err != nil {
 		return err
 	}
-	all, err := launch.List(dir)
+	look, list := launch.List, c.list
+	if c.All {
+		e, err := c.everybody(call)
+		if err != nil {
+			return err
+		}
+		defer e.close()
+		look, list = e.look, e.list
+	}
+	all, err := look(dir)
 	if !c.Watch || err != nil {
-		return errors.Join(err, c.list(call, all)) // those that can be read are shown
+		return errors.Join(err, list(call, all)) // those that can be read are shown
 	}
 	screen := newStatus(call.Stdout, nil) != nil && !c.JSON
 	for tick := time.Tick(watchEvery); ; {
 		if screen {
 			fmt.Fprint(call.Stdout, "\x1b[H\x1b[2J") // from the top of an empty screen
 		}
-		if err := c.list(call, all); err != nil {
+		if err := list(call, all); err != nil {
 			return err
 		}
 		for before := all; slices.Equal(before, all); {
@@ -46,7 +58,7 @@ func (c *psCmd) Run(call *cli.Call) error {
 			case <-call.Context.Done():
 				return nil
 			}
-			if all, err = launch.List(dir); err != nil {
+			if all, err = look(dir); err != nil {
 				return err
 			}
 		}
@@ -74,11 +86,16 @@ func (c *psCmd) list(call *cli.Call, all []launch.Launch) error {
 		}
 	}
 	err := c.print(call, all, "ID\tSTATUS\tPID\tPORT\tMODEL\tENGINE\tRESTARTS\tAGE\tREGISTERED WITH", rows, "nothing is launched")
+	c.adoptable(call, orphans)
+	return err
+}
+
+// adoptable says what to do about orphans.
+func (c *psCmd) adoptable(call *cli.Call, orphans []string) {
 	if len(orphans) > 0 && !c.JSON {
 		fmt.Fprintf(call.Stderr, "hint: the launcher of %s was killed: 'rbee-launch adopt ID' takes over, 'rbee-launch stop ID' ends it\n",
 			strings.Join(orphans, ", "))
 	}
-	return err
 }
 
 func registered(l launch.Launch) string {
