@@ -6,10 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/url"
-	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -80,8 +77,8 @@ func fetchCapabilities(ctx context.Context, ask *http.Client, c registry.Compone
 	if !validHost(c.Hostname) {
 		return nil, fmt.Errorf("fetch the capabilities of %s: %q is no host: %w", c.ID, c.Hostname, errNone)
 	}
-	at := url.URL{Scheme: "http", Host: net.JoinHostPort(c.Hostname, strconv.Itoa(c.Port)), Path: "/capabilities"}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)
+	at := c.URL() + "/capabilities"
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
 	if err != nil {
 		return nil, fmt.Errorf("fetch the capabilities of %s: %w", c.ID, err)
 	}
@@ -92,7 +89,7 @@ func fetchCapabilities(ctx context.Context, ask *http.Client, c registry.Compone
 	defer resp.Body.Close()
 	caps, err := readCapabilities(resp)
 	if err != nil {
-		return nil, fmt.Errorf("fetch %s: %w", at.String(), err)
+		return nil, fmt.Errorf("fetch %s: %w", at, err)
 	}
 	return caps, nil
 }

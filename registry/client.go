@@ -3,6 +3,7 @@ package registry
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
@@ -19,6 +20,7 @@ import (
 type Config struct {
 	URL     string        // the registry's; DefaultURL when empty
 	Token   string        // the bearer token that is asked of callers beyond loopback
+	TLS     *tls.Config   // for https URLs; trusts the system's roots when nil
 	Timeout time.Duration // for a whole request; 5 s when zero
 	Connect time.Duration // for connecting alone; 2 s when zero
 	Log     *slog.Logger  // silent when nil
@@ -54,6 +56,7 @@ func NewClient(cfg Config) (*Client, error) {
 	transport := &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
 		DialContext:         dialer.DialContext,
+		TLSClientConfig:     cfg.TLS.Clone(), // a Transport writes to its own; nil stays nil
 		TLSHandshakeTimeout: cmp.Or(cfg.Connect, 2*time.Second),
 		MaxIdleConnsPerHost: 4,
 		IdleConnTimeout:     90 * time.Second,

@@ -1,8 +1,11 @@
 package registry_test
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"sync/atomic"
@@ -259,6 +262,34 @@ func TestTheTokenIsSent(t *testing.T) {
 	}
 	if token := <-got; token != "Bearer secret" {
 		t.Errorf("the registry was sent %q", token)
+	}
+}
+
+func TestHTTPS(t *testing.T) {
+	ts := httptest.NewUnstartedServer(server.New(server.Config{}).Handler())
+	ts.Config.ErrorLog = log.New(io.Discard, "", 0) // it would tell of the client that hangs up
+	ts.StartTLS()
+	defer ts.Close()
+	pool := x509.NewCertPool()
+	pool.AddCert(ts.Certificate())
+	if _, err := dial(t, registry.Config{URL: ts.URL, TLS: &tls.Config{RootCAs: pool}}).Hives(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, err := dial(t, registry.Config{URL: ts.URL}).Hives(t.Context()); !errors.Is(err, registry.ErrUnreachable) {
+		t.Errorf("a certificate that nobody vouches for: %v", err)
+	}
+}
+
+func TestURL(t *testing.T) {
+	for want, c := range map[string]registry.Component{
+		"http://box:7835":   {Hostname: "box", Port: 7835, Metadata: map[string]any{registry.SchemeKey: "gopher"}},
+		"http://[::1]:7835": {Hostname: "::1", Port: 7835},
+		"https://box:7835":  {Hostname: "box", Port: 7835, Metadata: map[string]any{registry.SchemeKey: "https"}},
+		"http://a%2Fb:80":   {Hostname: "a/b", Port: 80},
+	} {
+		if got := c.URL(); got != want {
+			t.Errorf("%s, not %s", got, want)
+		}
 	}
 }
 

@@ -2,6 +2,9 @@ package registry
 
 import (
 	"encoding/json"
+	"net"
+	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -67,6 +70,19 @@ func (c Component) Hive() string {
 		return ""
 	}
 	return id
+}
+
+// SchemeKey is the field of the metadata by which a component that speaks TLS says so,
+// with the value "https".
+const SchemeKey = "scheme"
+
+// URL is where others reach the component.
+func (c Component) URL() string {
+	at := url.URL{Scheme: "http", Host: net.JoinHostPort(c.Hostname, strconv.Itoa(c.Port))}
+	if c.Metadata[SchemeKey] == "https" {
+		at.Scheme = "https"
+	}
+	return at.String()
 }
 
 // Entry is a component as the registry keeps it.

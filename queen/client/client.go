@@ -3,13 +3,13 @@ package client
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -28,6 +28,7 @@ type Config struct {
 	Find      func(ctx context.Context) (string, error) // where the queen is now, asked at every attempt; Default when nil
 	SpawnedBy string                                    // who starts the workers: "gui", "hive-NAME"; a component's metadata may say otherwise
 	Token     string                                    // the bearer token that is asked of callers beyond loopback
+	TLS       *tls.Config                               // for https URLs; trusts the system's roots when nil
 	Timeout   time.Duration                             // for a whole request; 5 s when zero
 	Connect   time.Duration                             // for connecting alone; 2 s when zero
 	Log       *slog.Logger                              // silent when nil
@@ -64,6 +65,7 @@ func New(cfg Config) (*Client, error) {
 	transport := &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
 		DialContext:         (&net.Dialer{Timeout: connect}).DialContext,
+		TLSClientConfig:     cfg.TLS.Clone(), // a Transport writes to its own; nil stays nil
 		TLSHandshakeTimeout: connect,
 		IdleConnTimeout:     90 * time.Second,
 	}
@@ -92,8 +94,7 @@ func Through(reg *registry.Client) func(context.Context) (string, error) {
 		if err != nil || answer.Value == nil {
 			return DefaultURL, nil
 		}
-		q := answer.Value
-		return "http://" + net.JoinHostPort(q.Hostname, strconv.Itoa(q.Port)), nil
+		return answer.Value.URL(), nil
 	}
 }
 

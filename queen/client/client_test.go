@@ -2,8 +2,12 @@ package client_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -169,6 +173,39 @@ func TestThroughTheRegistryElseTheDefault(t *testing.T) {
 	}
 	if got, err := find(t.Context()); err != nil || got != "http://[::1]:7" {
 		t.Errorf("with a queen: %q, %v", got, err)
+	}
+	her := registry.Component{
+		Kind: registry.Queen, ID: "queen", Hostname: "::1", Port: 7, Metadata: map[string]any{registry.SchemeKey: "https"},
+	}
+	if _, err := reg.Register(t.Context(), her); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := find(t.Context()); err != nil || got != "https://[::1]:7" {
+		t.Errorf("with one of TLS: %q, %v", got, err)
+	}
+}
+
+func TestHTTPS(t *testing.T) {
+	t.Parallel()
+	ts := httptest.NewUnstartedServer(queen.New(queen.Config{}).Handler())
+	ts.Config.ErrorLog = log.New(io.Discard, "", 0) // it would tell of the client that hangs up
+	ts.StartTLS()
+	defer ts.Close()
+	pool := x509.NewCertPool()
+	pool.AddCert(ts.Certificate())
+	for _, test := range []struct {
+		name string
+		tls  *tls.Config
+		ok   bool
+	}{{"its CA", &tls.Config{RootCAs: pool}, true}, {"the system's", nil, false}} {
+		c, err := client.New(client.Config{URL: ts.URL, TLS: test.tls})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := c.Workers(t.Context()); (err == nil) != test.ok || (!test.ok && !errors.Is(err, registry.ErrUnreachable)) {
+			t.Errorf("%s: %v", test.name, err)
+		}
 	}
 }
 
