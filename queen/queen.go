@@ -68,7 +68,7 @@ func (q *Queen) Run(ctx context.Context, ln net.Listener) error {
 	g.Go(func() error { return q.sweeping(ctx) })
 	g.Go(func() error { return q.fetching(ctx) })
 	g.Go(func() error {
-		return httpd.Serve(ctx, ln, access.Wrap(q.Handler()), httpd.ServeOptions{Log: q.log})
+		return httpd.Serve(ctx, ln, access.Wrap(q.Handler()), httpd.ServeOptions{Log: q.log, TLS: access.TLS})
 	})
 	return g.Wait()
 }
@@ -79,6 +79,9 @@ func (q *Queen) self(addr net.Addr) registry.Component {
 	}
 	if tcp, ok := addr.(*net.TCPAddr); ok {
 		c.Port = tcp.Port
+	}
+	if q.cfg.Access.TLS != nil {
+		c.Metadata = map[string]any{registry.SchemeKey: "https"}
 	}
 	return c
 }

@@ -26,6 +26,9 @@ func (w *Worker) announcements(addr net.Addr) (news []*registry.Announcement, ha
 		Model:      w.cfg.Model,
 		Metadata:   map[string]any{"simulation": true},
 	}
+	if w.cfg.Access.TLS != nil {
+		self.Metadata[registry.SchemeKey] = "https"
+	}
 	var closers []func()
 	hangUp = func() {
 		for _, closeOne := range closers {

@@ -93,7 +93,7 @@ func (w *Worker) Run(ctx context.Context, ln net.Listener) error {
 		access := w.cfg.Access
 		access.Hosts = append([]string{w.cfg.Advertise}, access.Hosts...) // the name we gave out ourselves
 		h := cutWith(cut, access.Wrap(w.Handler()))
-		served <- httpd.Serve(serving, clients, h, httpd.ServeOptions{Log: w.log, Drain: w.cfg.Drain + time.Second, Hurry: w.cfg.Hurry})
+		served <- httpd.Serve(serving, clients, h, httpd.ServeOptions{Log: w.log, TLS: access.TLS, Drain: w.cfg.Drain + time.Second, Hurry: w.cfg.Hurry})
 	}()
 
 	life, end := context.WithCancel(ctx)

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -19,13 +20,17 @@ import (
 )
 
 // Access says who may call a server. Callers on this machine's loopback may do
-// everything; from anywhere else a bearer token is asked for. A request whose
+// everything; from anywhere else a bearer token or a client certificate is asked for. A request whose
 // Host or Origin is a name we do not know is refused even from loopback, so that
 // a web page can't drive a daemon through the user's browser (DNS rebinding).
 type Access struct {
 	Token     string   // the bearer token; empty refuses every caller beyond loopback
 	TokenHint string   // where to find the token, for the 401's text
+	CertHint  string   // which client certificates TLS takes, for the 401's text; empty for none
 	Hosts     []string // host names, besides localhost, IP addresses and this machine's own name, that requests may name
+	// TLS is what Serve is to speak TLS with, see TLSFiles; nil is plain HTTP. A client's
+	// certificate that it has verified counts as the token does.
+	TLS *tls.Config
 	// MaxRate is how many requests a second one other machine may send, and twice that in a
 	// burst, with the token or without: guessing one is slowed down, too. 1,000 when zero; no
 	// limit below zero.
@@ -66,12 +71,13 @@ func (a Access) check(r *http.Request, own string) *Problem {
 	if found && a.Token != "" && sameToken(given, a.Token) {
 		return nil
 	}
-	hint := a.TokenHint
-	if hint == "" {
-		hint = "this server was started without one, so it takes loopback callers only"
+	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
+		return nil
 	}
 	return Errorf(http.StatusUnauthorized, "token_needed",
-		"callers from other machines need a token (Authorization: Bearer ...); %s", hint)
+		"callers from other machines need a token (Authorization: Bearer ...) or a client certificate; %s; %s",
+		cmp.Or(a.TokenHint, "this server was started without a token"),
+		cmp.Or(a.CertHint, "it takes no client certificates"))
 }
 
 // knownHost accepts literal addresses (rebinding needs a name), localhost, and

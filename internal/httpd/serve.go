@@ -3,6 +3,7 @@ package httpd
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -50,6 +51,7 @@ func holder(ctx context.Context, addr string) string {
 // ServeOptions are the limits of one server. The zero value is useful.
 type ServeOptions struct {
 	Log   *slog.Logger
+	TLS   *tls.Config   // to speak TLS with; plain HTTP when nil
 	Drain time.Duration // how long running requests may take at the end; 5 s when zero
 	// Header is how long a client may take to send a request's header; 10 s when zero.
 	Header time.Duration
@@ -81,6 +83,9 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, opt ServeOption
 	}
 	if opt.Log != nil {
 		srv.ErrorLog = slog.NewLogLogger(opt.Log.Handler(), slog.LevelDebug)
+	}
+	if opt.TLS != nil {
+		ln = tls.NewListener(ln, opt.TLS)
 	}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(ln) }()

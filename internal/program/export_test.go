@@ -1,3 +1,6 @@
 package program
 
-var Serve = serve
+var (
+	Serve   = serve
+	OwnOnly = ownOnly
+)

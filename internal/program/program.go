@@ -1,17 +1,13 @@
 package program
 
 import (
-	"context"
 	"fmt"
-	"net"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/rbee-launch/rbee-launch/internal/cli"
-	"github.com/rbee-launch/rbee-launch/internal/httpd"
 	"github.com/rbee-launch/rbee-launch/queen/client"
 	"github.com/rbee-launch/rbee-launch/registry"
 )
@@ -50,58 +46,6 @@ func Main(name string, args []string) int {
 	}
 	app.Vars = kong.Vars{"registry": registry.DefaultURL, "queen": client.DefaultURL}
 	return cli.Main(app, args)
-}
-
-// Access are the flags of a server that other machines may reach.
-type Access struct {
-	TokenFile string   `help:"The token that callers from other machines must show; made when missing (default: \"token\" in the state folder)." placeholder:"FILE"`
-	AllowHost []string `help:"A host name that requests may be addressed to, besides IP addresses, localhost and this machine's name." placeholder:"NAME"`
-	MaxRate   int      `help:"So many requests a second are taken from one other machine, twice that in a burst; 0 is no limit." default:"1000" placeholder:"N"`
-}
-
-// Validate is called by kong.
-func (a Access) Validate() error {
-	if a.MaxRate < 0 {
-		return fmt.Errorf("--max-rate: %d is below zero", a.MaxRate)
-	}
-	return nil
-}
-
-// httpd reads or makes the token, if the listener can be reached from elsewhere.
-func (a Access) httpd(call *cli.Call, ln net.Listener) (httpd.Access, error) {
-	access := httpd.Access{Hosts: a.AllowHost, MaxRate: a.MaxRate}
-	if a.MaxRate == 0 {
-		access.MaxRate = -1
-	}
-	if httpd.IsLoopback(ln.Addr().String()) {
-		return access, nil
-	}
-	path := a.TokenFile
-	if path == "" {
-		dir, err := cli.StateDir()
-		if err != nil {
-			return access, err
-		}
-		path = filepath.Join(dir, "token")
-	}
-	token, made, err := httpd.TokenFile(path)
-	if err != nil {
-		return access, err
-	}
-	if made {
-		fmt.Fprintf(call.Stderr, "made a token for callers from other machines: %s\n", path)
-	}
-	access.Token, access.TokenHint = token, "it is in "+path+" on the server's machine"
-	return access, nil
-}
-
-// listen opens the listener, with a hint when somebody has the port already.
-func listen(ctx context.Context, addr, flag string) (net.Listener, error) {
-	ln, err := httpd.Listen(ctx, addr)
-	if err != nil {
-		return nil, cli.WithHint(err, "%s HOST:PORT names another address", flag)
-	}
-	return ln, nil
 }
 
 // Beats is the heartbeat flag of whatever sends any.

@@ -24,13 +24,8 @@ type Queen struct {
 // Run serves until a signal ends it.
 func (q *Queen) Run(call *cli.Call) error {
 	log := q.Logger(call.Stderr)
-	ln, err := listen(call.Context, q.Listen, "--listen")
+	ln, access, err := q.open(call.Context, call, log, q.Listen, "--listen")
 	if err != nil {
-		return err
-	}
-	access, err := q.httpd(call, ln)
-	if err != nil {
-		_ = ln.Close()
 		return err
 	}
 	log.Info("queen-rbee listens", "addr", ln.Addr())
@@ -39,5 +34,5 @@ func (q *Queen) Run(call *cli.Call) error {
 		HeartbeatInterval: q.HeartbeatInterval, PollInterval: q.PollInterval, OfflineAfter: q.OfflineAfter,
 		Access: access, Log: log,
 	})
-	return serve(call.Context, log, ln, access.Token, func(ctx context.Context) error { return her.Run(ctx, ln) })
+	return serve(call.Context, log, ln, access, func(ctx context.Context) error { return her.Run(ctx, ln) })
 }

@@ -48,17 +48,12 @@ func (r *Registry) Validate() error {
 // Run serves until a signal ends it.
 func (r *Registry) Run(call *cli.Call) error {
 	log := r.Logger(call.Stderr)
-	ln, err := listen(call.Context, r.Listen, "--listen")
+	ln, access, err := r.open(call.Context, call, log, r.Listen, "--listen")
 	if err != nil {
-		return err
-	}
-	access, err := r.httpd(call, ln)
-	if err != nil {
-		_ = ln.Close()
 		return err
 	}
 	log.Info("rbee-registry listens", "addr", ln.Addr())
-	return serve(call.Context, log, ln, access.Token, func(ctx context.Context) error {
+	return serve(call.Context, log, ln, access, func(ctx context.Context) error {
 		return server.Run(ctx, ln, server.Config{
 			OnlineWindow: r.OnlineWindow, RemoveAfter: r.RemoveAfter,
 			MaxComponents: r.MaxComponents, MaxPerAddress: r.MaxPerAddress, MaxWatchers: r.MaxWatchers,

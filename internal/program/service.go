@@ -1,16 +1,21 @@
 package program
 
 import (
+	"bytes"
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/rbee-launch/rbee-launch/internal/httpd"
 	"github.com/rbee-launch/rbee-launch/internal/sdnotify"
 )
 
@@ -27,16 +32,19 @@ const (
 // serve runs a daemon whose listener is open. A service manager, if there is one, is
 // told that it is ready, lives and stops. Its proof is what others would go by, too:
 // the answer to GET /health.
-func serve(ctx context.Context, log *slog.Logger, ln net.Listener, token string, run func(context.Context) error) error {
+func serve(ctx context.Context, log *slog.Logger, ln net.Listener, access httpd.Access, run func(context.Context) error) error {
 	service := sdnotify.Start(log)
 	if service == nil {
 		return run(ctx)
 	}
 	defer service.Close()
 	d := daemon{
-		service: service, url: "http://" + reachable(ln.Addr()) + "/health", token: token,
+		service: service, url: "http://" + reachable(ln.Addr()) + "/health", token: access.Token,
 		// What is to be proved is that it takes new callers, and no proxy is among them.
-		client: &http.Client{Timeout: answerLimit, Transport: &http.Transport{DisableKeepAlives: true}},
+		client: &http.Client{Timeout: answerLimit, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: ownOnly(access.TLS)}},
+	}
+	if access.TLS != nil {
+		d.url = "https" + strings.TrimPrefix(d.url, "http")
 	}
 	life, end := context.WithCancel(ctx)
 	var attending sync.WaitGroup
@@ -44,6 +52,25 @@ func serve(ctx context.Context, log *slog.Logger, ln net.Listener, token string,
 	defer attending.Wait()
 	defer end()
 	return run(ctx)
+}
+
+// ownOnly takes the certificate that the daemon itself shows, in whatever name it is, and
+// no other.
+func ownOnly(server *tls.Config) *tls.Config {
+	if server == nil {
+		return nil
+	}
+	return &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		InsecureSkipVerify: true, // in favour of a stricter look:
+		VerifyConnection: func(s tls.ConnectionState) error {
+			own, err := server.GetCertificate(nil)
+			if err == nil && !bytes.Equal(own.Certificate[0], s.PeerCertificates[0].Raw) {
+				err = errors.New("another certificate than the daemon's own is shown at its address")
+			}
+			return err
+		},
+	}
 }
 
 // reachable is the address at which this machine reaches a listener. Go's on a wildcard

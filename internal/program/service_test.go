@@ -2,6 +2,7 @@ package program_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/rbee-launch/rbee-launch/internal/httpd"
 	"github.com/rbee-launch/rbee-launch/internal/program"
+	"github.com/rbee-launch/rbee-launch/internal/testca"
 )
 
 // The watchdog of a daemon is fed by its answers: one that runs, and no longer answers,
@@ -64,7 +66,7 @@ func TestWatchdogNeedsAnswers(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- program.Serve(ctx, slog.New(slog.DiscardHandler), ln, "", func(ctx context.Context) error {
+		ended <- program.Serve(ctx, slog.New(slog.DiscardHandler), ln, httpd.Access{}, func(ctx context.Context) error {
 			return httpd.Serve(ctx, ln, handler, httpd.ServeOptions{})
 		})
 	}()
@@ -85,4 +87,48 @@ func TestWatchdogNeedsAnswers(t *testing.T) {
 	if !hears("STOPPING=1", time.Minute) {
 		t.Error("it did not say that it stops")
 	}
+}
+
+// A daemon believes its own certificate, though nobody vouches for it, and no other.
+func TestOwnCertificateOnly(t *testing.T) {
+	dir := t.TempDir()
+	load := func(name string) *tls.Config {
+		t.Helper()
+		files := httpd.TLSFiles{Cert: filepath.Join(dir, name+".pem"), Key: filepath.Join(dir, name+".key")}
+		ca, err := testca.New(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := ca.Issue(files.Cert, files.Key, testca.Server, "box.example"); err != nil {
+			t.Fatal(err)
+		}
+		cfg, _, err := files.Load(slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cfg
+	}
+	own, other := load("own"), load("other")
+	ln, err := tls.Listen("tcp", "127.0.0.1:0", own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	srv := &http.Server{ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)}
+	go func() { served <- srv.Serve(ln) }()
+	for _, test := range []struct {
+		name   string
+		server *tls.Config
+		ok     bool
+	}{{"its own", own, true}, {"another", other, false}} {
+		conn, err := tls.Dial("tcp", ln.Addr().String(), program.OwnOnly(test.server))
+		if (err == nil) != test.ok {
+			t.Errorf("%s: %v", test.name, err)
+		}
+		if err == nil {
+			conn.Close()
+		}
+	}
+	srv.Close()
+	<-served
 }

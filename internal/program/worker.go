@@ -48,13 +48,8 @@ func (w *Worker) Run(call *cli.Call) error {
 	if w.IgnoreSIGTERM {
 		ctx = context.WithoutCancel(ctx)
 	}
-	ln, err := listen(ctx, net.JoinHostPort(w.Host, strconv.Itoa(w.Port)), "--port N with --host")
+	ln, access, err := w.open(ctx, call, log, net.JoinHostPort(w.Host, strconv.Itoa(w.Port)), "--port N with --host")
 	if err != nil {
-		return err
-	}
-	access, err := w.httpd(call, ln)
-	if err != nil {
-		_ = ln.Close()
 		return err
 	}
 	cfg := worker.Config{
@@ -73,7 +68,7 @@ func (w *Worker) Run(call *cli.Call) error {
 	if w.QueenURL != nil {
 		cfg.QueenURL = *w.QueenURL
 	}
-	err = serve(ctx, log, ln, access.Token, func(ctx context.Context) error { return worker.New(cfg).Run(ctx, ln) })
+	err = serve(ctx, log, ln, access, func(ctx context.Context) error { return worker.New(cfg).Run(ctx, ln) })
 	if errors.Is(err, worker.ErrCrashed) {
 		return cli.WithCode(codeCrashed, err)
 	}

@@ -203,7 +203,7 @@ func Run(ctx context.Context, ln net.Listener, cfg Config) error {
 	g.Go(func() error { return s.Run(ctx) })
 	g.Go(func() error {
 		return httpd.Serve(ctx, ln, cfg.Access.Wrap(s.Handler()), httpd.ServeOptions{
-			Log: s.log, Header: cfg.HeaderTime, Read: cmp.Or(cfg.ReadTime, 30*time.Second), Write: cmp.Or(cfg.WriteTime, time.Minute),
+			Log: s.log, TLS: cfg.Access.TLS, Header: cfg.HeaderTime, Read: cmp.Or(cfg.ReadTime, 30*time.Second), Write: cmp.Or(cfg.WriteTime, time.Minute),
 		})
 	})
 	return g.Wait()
