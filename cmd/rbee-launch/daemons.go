@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/rbee-launch/rbee-launch/internal/cli"
 	"github.com/rbee-launch/rbee-launch/internal/program"
@@ -58,6 +60,11 @@ func (f daemonFlags) launch(call *cli.Call, name, listen string, runs func(conte
 	if err != nil || port < 1 || port > 65535 {
 		return cli.WithCode(cli.CodeUsage, fmt.Errorf("--listen: %q is no port: 1-65535 are", portText))
 	}
+	if slices.ContainsFunc(f.Extra, func(arg string) bool { return strings.HasPrefix(arg, "--tls-") }) {
+		return cli.WithCode(cli.CodeUsage, cli.WithHint(
+			fmt.Errorf("%s can't be launched with TLS: whether it is ready is asked by plain HTTP", name),
+			"start %s itself, or as a service of systemd's", name))
+	}
 	cfg, err := f.config(call, launch.Config{ID: name, Type: name, Engine: name, Private: true, Host: host, Port: port})
 	if err != nil {
 		return err
@@ -86,15 +93,17 @@ func holder(ctx context.Context, port int) string {
 }
 
 // isRegistry reports whether a registry answers at the URL.
-func isRegistry(ctx context.Context, url string) bool { return askRegistry("")(ctx, url) == nil }
+func isRegistry(ctx context.Context, url string) bool {
+	return askRegistry(credentials{})(ctx, url) == nil
+}
 
 // isQueen reports whether a queen answers at the URL.
-func isQueen(ctx context.Context, url string) bool { return askQueen("")(ctx, url) == nil }
+func isQueen(ctx context.Context, url string) bool { return askQueen(credentials{})(ctx, url) == nil }
 
 // askRegistry finds out whether a registry answers, and talks to us.
-func askRegistry(token string) func(ctx context.Context, url string) error {
+func askRegistry(shown credentials) func(ctx context.Context, url string) error {
 	return func(ctx context.Context, url string) error {
-		c, err := registry.NewClient(registry.Config{URL: url, Token: token})
+		c, err := registry.NewClient(registry.Config{URL: url, Token: shown.token, TLS: shown.tls})
 		if err != nil {
 			return err
 		}
@@ -108,9 +117,9 @@ func askRegistry(token string) func(ctx context.Context, url string) error {
 }
 
 // askQueen finds out whether a queen answers, and talks to us.
-func askQueen(token string) func(ctx context.Context, url string) error {
+func askQueen(shown credentials) func(ctx context.Context, url string) error {
 	return func(ctx context.Context, url string) error {
-		c, err := queen.New(queen.Config{URL: url, Token: token})
+		c, err := queen.New(queen.Config{URL: url, Token: shown.token, TLS: shown.tls})
 		if err != nil {
 			return err
 		}

@@ -27,8 +27,8 @@ type doctorCmd struct {
 	Ports       ports.Range `help:"The range that launches take ports from." default:"${ports}" placeholder:"FIRST-LAST"`
 	RegistryURL string      `name:"registry-url" help:"The registry; empty for none (default: ${default})." default:"${registry}" placeholder:"URL"`
 	QueenURL    *string     `name:"queen-url" help:"The queen; empty for none (default: the one the registry knows, else ${queen})." placeholder:"URL"`
-	TokenFile   string      `help:"The token for a registry and a queen on other machines." placeholder:"FILE"`
 	EngineFile  string      `help:"Your own engine profiles (default: engines.yaml in the configuration folder)." placeholder:"FILE"`
+	credentialFlags
 }
 
 // Run says what this machine gives, and what is wrong with it. It fails when something
@@ -57,14 +57,14 @@ func (c *doctorCmd) facts(ctx context.Context) (doctor.Facts, error) {
 	if err != nil {
 		return doctor.Facts{}, err
 	}
-	token, err := knownFlags{TokenFile: c.TokenFile}.token()
+	shown, err := c.read()
 	if err != nil {
 		return doctor.Facts{}, err
 	}
 	f := doctor.Gather(ctx, doctor.Config{
 		Ports: ports.Config{Range: c.Ports}, RuntimeDir: cli.RuntimePath(), StateDir: state,
-		Registry: doctor.Daemon{URL: c.RegistryURL, Ask: askRegistry(token)},
-		Queen:    doctor.Daemon{URL: c.queenURL(ctx, token), Ask: askQueen(token)},
+		Registry: doctor.Daemon{URL: c.RegistryURL, Ask: askRegistry(shown)},
+		Queen:    doctor.Daemon{URL: c.queenURL(ctx, shown), Ask: askQueen(shown)},
 	})
 	f.Engines.Installed, f.Engines.Err = installedEngines(c.EngineFile)
 	f.Leftovers = leftovers(cli.RuntimePath())
@@ -72,14 +72,14 @@ func (c *doctorCmd) facts(ctx context.Context) (doctor.Facts, error) {
 }
 
 // queenURL is where launches would look for the queen.
-func (c *doctorCmd) queenURL(ctx context.Context, token string) string {
+func (c *doctorCmd) queenURL(ctx context.Context, shown credentials) string {
 	switch {
 	case c.QueenURL != nil:
 		return *c.QueenURL
 	case c.RegistryURL == "":
 		return queen.DefaultURL
 	}
-	r, err := registry.NewClient(registry.Config{URL: c.RegistryURL, Token: token})
+	r, err := registry.NewClient(registry.Config{URL: c.RegistryURL, Token: shown.token, TLS: shown.tls})
 	if err != nil {
 		return queen.DefaultURL
 	}

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/rbee-launch/rbee-launch/internal/cli"
@@ -45,7 +43,7 @@ type knownFlags struct {
 	QueenURL          *string       `name:"queen-url" help:"The queen; empty for none (default: the one the registry knows, else ${queen})." placeholder:"URL" group:"known"`
 	SpawnedBy         string        `help:"Whom to name as its parent." default:"rbee-launch" placeholder:"NAME" group:"known"`
 	HeartbeatInterval time.Duration `help:"Between heartbeats to the registry; the queen gets half as many." default:"15s" group:"known"`
-	TokenFile         string        `help:"The token for a registry and a queen on other machines." placeholder:"FILE" group:"known"`
+	credentialFlags   `embed:"" group:"known"`
 }
 
 // lifeFlags say how it is kept.
@@ -123,12 +121,12 @@ func (f placeFlags) config(cfg launch.Config) launch.Config {
 func (f knownFlags) config(cfg launch.Config) (_ launch.Config, closer func(), err error) {
 	cfg.SpawnedBy, cfg.HeartbeatInterval = f.SpawnedBy, f.HeartbeatInterval
 	closer = func() {}
-	token, err := f.token()
+	shown, err := f.read()
 	if err != nil {
 		return cfg, closer, err
 	}
 	if f.RegistryURL != "" {
-		cfg.Registry, err = registry.NewClient(registry.Config{URL: f.RegistryURL, Token: token})
+		cfg.Registry, err = registry.NewClient(registry.Config{URL: f.RegistryURL, Token: shown.token, TLS: shown.tls})
 		if err != nil {
 			return cfg, closer, cli.WithCode(cli.CodeUsage, err)
 		}
@@ -137,7 +135,7 @@ func (f knownFlags) config(cfg launch.Config) (_ launch.Config, closer func(), e
 	if f.QueenURL != nil && *f.QueenURL == "" {
 		return cfg, closer, nil
 	}
-	q := queen.Config{SpawnedBy: f.SpawnedBy, Token: token}
+	q := queen.Config{SpawnedBy: f.SpawnedBy, Token: shown.token, TLS: shown.tls}
 	switch {
 	case f.QueenURL != nil:
 		q.URL = *f.QueenURL
@@ -150,17 +148,6 @@ func (f knownFlags) config(cfg launch.Config) (_ launch.Config, closer func(), e
 	}
 	closeRegistry := closer
 	return cfg, func() { cfg.Queen.Close(); closeRegistry() }, nil
-}
-
-func (f knownFlags) token() (string, error) {
-	if f.TokenFile == "" {
-		return "", nil
-	}
-	body, err := os.ReadFile(f.TokenFile)
-	if err != nil {
-		return "", cli.WithCode(cli.CodeUsage, err)
-	}
-	return strings.TrimSpace(string(body)), nil
 }
 
 // foreground launches a child, shows what happens, and stays until it has ended.

@@ -19,7 +19,7 @@ type psCmd struct {
 	Watch       bool   `short:"w" help:"Go on, and print the list whenever it has changed."`
 	All         bool   `help:"List everybody else whom the registry knows, too: of other users and machines."`
 	RegistryURL string `name:"registry-url" help:"The registry that --all asks (default: ${default})." default:"${registry}" placeholder:"URL"`
-	TokenFile   string `help:"The token for a registry on another machine." placeholder:"FILE"`
+	credentialFlags
 }
 
 // Run lists this user's launches, and with --all everybody.

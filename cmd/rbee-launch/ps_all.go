@@ -4,10 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -32,7 +30,7 @@ type everybody struct {
 }
 
 func (c *psCmd) everybody(call *cli.Call) (*everybody, error) {
-	token, err := knownFlags{TokenFile: c.TokenFile}.token()
+	shown, err := c.read()
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +41,7 @@ func (c *psCmd) everybody(call *cli.Call) (*everybody, error) {
 	if at, err := url.Parse(c.RegistryURL); err == nil { // else NewClient says so
 		e.here = registry.Loopback(at.Hostname())
 	}
-	e.client, err = registry.NewClient(registry.Config{URL: c.RegistryURL, Token: token})
+	e.client, err = registry.NewClient(registry.Config{URL: c.RegistryURL, Token: shown.token, TLS: shown.tls})
 	if err != nil {
 		return nil, cli.WithCode(cli.CodeUsage, err)
 	}
@@ -68,6 +66,7 @@ func (e *everybody) look(dir string) ([]launch.Launch, error) {
 		return append(own, e.others(answer.Value, own)...), nil
 	}
 	if len(own) == 0 && !e.Watch {
+		e.away = true
 		return own, cli.WithHint(cause, "--registry-url URL names another registry; without --all, 'rbee-launch ps' asks none")
 	}
 	e.tell(cause, "shown are your own launches alone")
@@ -104,8 +103,7 @@ func (e *everybody) others(all registry.Snapshot, own []launch.Launch) []launch.
 		}
 		others = append(others, launch.Launch{
 			ID: entry.ID, InstanceID: entry.InstanceID, Type: kind, Model: entry.Model, Status: launch.Status(entry.Status),
-			Port: entry.Port, URL: "http://" + net.JoinHostPort(entry.Hostname, strconv.Itoa(entry.Port)),
-			StartedAt: entry.RegisteredAt, Registry: true,
+			Port: entry.Port, URL: entry.URL(), StartedAt: entry.RegisteredAt, Registry: true,
 		})
 	}
 	return others
@@ -137,7 +135,11 @@ func (e *everybody) list(call *cli.Call, all []launch.Launch) error {
 	for i, cells := range rows {
 		lines[i] = strings.Join(cells, "\t")
 	}
-	err := e.print(call, all, lines[0], lines[1:], "nothing is launched, and nobody is registered")
+	none := "nothing is launched, and nobody is registered"
+	if e.away {
+		none = "nothing is launched"
+	}
+	err := e.print(call, all, lines[0], lines[1:], none)
 	e.adoptable(call, orphans)
 	return err
 }

@@ -39,6 +39,8 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"gone":      withStory((*story).gone),
 	"connect":   withStory((*story).connect),
 	"manager":   withStory((*story).manager),
+
+	"certificates": withStory((*story).certificates),
 }
 
 func withStory(do func(*story, *testscript.TestScript, bool, []string)) func(*testscript.TestScript, bool, []string) {
@@ -218,6 +220,9 @@ func ask(ts *testscript.TestScript, args []string) []byte {
 	ts.Check(err)
 	req.Close = true // no connection outlives its story
 	client := &http.Client{Timeout: 5 * time.Second}
+	if req.URL.Scheme == "https" {
+		client.Transport = &http.Transport{TLSClientConfig: trusting(ts)}
+	}
 	resp, err := client.Do(req)
 	if err != nil {
 		return []byte(err.Error() + "\n")
