@@ -12,10 +12,14 @@ import (
 	"github.com/rbee-launch/rbee-launch/supervisor/guard"
 )
 
+// unreaped starts a process that ends when its parent is sleep, and prints its pid. A shell
+// might reap it before it becomes that.
+const unreaped = `sh -c 'until [ "$(cat /proc/$PPID/comm)" = sleep ]; do :; done' & echo $!; `
+
 // A child that does not wait for its own children leaves zombies, which don't live.
 func TestPidsLive(t *testing.T) {
 	g := start(t)
-	c, out := spawn(t, g, `true & echo $!; exec sleep 1000`)
+	c, out := spawn(t, g, unreaped+`exec sleep 1000`)
 	pid, err := strconv.Atoi(line(t, out))
 	if err != nil {
 		t.Fatal(err)
@@ -33,7 +37,7 @@ func TestPidsLive(t *testing.T) {
 // Who has ended and was not reaped lives no more, and is nobody else.
 func TestProcessThatIsNotReaped(t *testing.T) {
 	g := start(t)
-	_, out := spawn(t, g, `sleep 1000 & echo $!; cat /proc/$!/stat; kill -9 $!; exec sleep 1000`)
+	_, out := spawn(t, g, unreaped+`cat /proc/$!/stat; exec sleep 1000`)
 	pid, err := strconv.Atoi(line(t, out))
 	if err != nil {
 		t.Fatal(err)
