@@ -77,16 +77,26 @@ func (f TLSFiles) clientCAs() (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// stamps tell files that were written from what they were before.
-type stamps [2]struct{ written, size int64 }
+// stamps tell files that were written, or replaced, from what they were before.
+type stamps [2]os.FileInfo // nil for one that is missing
 
 func (f TLSFiles) stamp() (s stamps) {
-	for i, path := range []string{f.Cert, f.Key} {
-		if info, err := os.Stat(path); err == nil { // one that is missing has a stamp, too
-			s[i].written, s[i].size = info.ModTime().UnixNano(), info.Size()
+	s[0], _ = os.Stat(f.Cert)
+	s[1], _ = os.Stat(f.Key)
+	return s
+}
+
+func (s stamps) same(as stamps) bool {
+	for i, a := range s {
+		b := as[i]
+		if (a == nil) != (b == nil) {
+			return false
+		}
+		if a != nil && (!os.SameFile(a, b) || !a.ModTime().Equal(b.ModTime()) || a.Size() != b.Size()) {
+			return false
 		}
 	}
-	return s
+	return true
 }
 
 // pair is a certificate and its key, as new as the files.
@@ -104,7 +114,7 @@ func (p *pair) current(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	seen := p.files.stamp()
-	if seen == p.seen {
+	if seen.same(p.seen) {
 		return p.now, nil
 	}
 	p.seen = seen // so that a pair of no use is looked at, and told of, once
