@@ -1,0 +1,105 @@
+package server
+
+import (
+	"encoding/json"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/rbee-launch/rbee-launch/internal/httpd"
+	"github.com/rbee-launch/rbee-launch/registry"
+)
+
+// targets are what Prometheus is to scrape, in the form that its http_sd_configs reads.
+// The offline are among them: Prometheus shows them as down, which they are.
+func (s *Server) targets(w http.ResponseWriter, r *http.Request) error {
+	f, err := readFilter(r.URL.Query(), "")
+	if err != nil {
+		return err
+	}
+	if f.limit != 0 || f.after != "" {
+		return httpd.InvalidField("limit", "limit and after are for lists: Prometheus reads no pages")
+	}
+	if v := s.store.current(); !s.isKnown(w, r, v) {
+		send(w, r, v.targets(f, s.clock))
+	}
+	return nil
+}
+
+// targetGroup is one component: each has labels of its own.
+type targetGroup struct {
+	Targets []string          `json:"targets"`
+	Labels  map[string]string `json:"labels"`
+}
+
+func (v *view) targets(f filter, c clock) *document {
+	return v.document("targets "+f.key(), c.now(), func(d *document) {
+		list, _ := v.pick(f)
+		d.body = append(make([]byte, 0, sizeOf(list)), '[')
+		for i, r := range list {
+			if i > 0 {
+				d.body = append(d.body, ',')
+			}
+			text, _ := json.Marshal(newTargetGroup(r.Entry)) // strings have no errors
+			d.body = append(d.body, text...)
+		}
+		d.body = append(d.body, "]\n"...)
+	})
+}
+
+// hostPort is where c is, as a URL has it: an IPv6 address in brackets.
+func hostPort(c registry.Component) string {
+	return net.JoinHostPort(strings.Trim(c.Hostname, "[]"), strconv.Itoa(c.Port))
+}
+
+func newTargetGroup(e registry.Entry) targetGroup {
+	const meta = "__meta_rbee_"
+	labels := map[string]string{
+		meta + "component_type": string(e.Kind),
+		meta + "component_id":   e.ID,
+		meta + "instance_id":    e.InstanceID,
+		meta + "status":         string(e.Status),
+		meta + "worker_type":    e.WorkerType,
+		meta + "model":          e.Model,
+	}
+	// Backwards, so that of two names that become one label the first always has it.
+	for _, name := range slices.Backward(slices.Sorted(maps.Keys(e.Metadata))) {
+		if text, ok := plain(e.Metadata[name]); ok {
+			labels[meta+"metadata_"+labelName(name)] = text
+		}
+	}
+	for name, label := range map[string]string{"metrics_path": "__metrics_path__", "metrics_scheme": "__scheme__"} {
+		if text, ok := e.Metadata[name].(string); ok && text != "" {
+			labels[label] = text
+		}
+	}
+	// To Prometheus, an empty label is one that is not there.
+	maps.DeleteFunc(labels, func(_, value string) bool { return value == "" })
+	return targetGroup{Targets: []string{hostPort(e.Component)}, Labels: labels}
+}
+
+// plain is what a label can say of a value of metadata: a string, a number, true or false.
+func plain(value any) (text string, ok bool) {
+	switch v := value.(type) {
+	case string:
+		return v, true
+	case bool, float64:
+		text, err := json.Marshal(v)
+		return string(text), err == nil
+	}
+	return "", false
+}
+
+// labelName has '_' for all that no label's name may have in it.
+func labelName(name string) string {
+	return strings.Map(func(c rune) rune {
+		switch {
+		case '0' <= c && c <= '9', 'A' <= c && c <= 'Z', 'a' <= c && c <= 'z':
+			return c
+		}
+		return '_'
+	}, name)
+}
