@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rbee-launch/rbee-launch/internal/httpd"
+	"github.com/rbee-launch/rbee-launch/internal/scrape"
 	"github.com/rbee-launch/rbee-launch/registry"
 )
 
@@ -44,6 +45,7 @@ func (q *Queen) Handler() http.Handler {
 		{Method: "GET", Path: "/v1/queen/hives", Handler: q.listHives},
 		{Method: "GET", Path: "/health", Handler: q.health},
 		{Method: "GET", Path: "/capabilities", Handler: q.capabilities},
+		{Method: "GET", Path: "/metrics", Handler: scrape.Handler(census{q.table})},
 	})
 }
 

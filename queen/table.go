@@ -200,6 +200,22 @@ func (t *table) hives(now time.Time) []client.Hive {
 	return list
 }
 
+// class is what members are counted by.
+type class struct {
+	kind   registry.Kind
+	status registry.Status
+}
+
+func (t *table) count(now time.Time) map[class]int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c, found := t.clock(now), map[class]int{}
+	for k, m := range t.book.members {
+		found[class{k.kind, m.status(c)}]++
+	}
+	return found
+}
+
 func (t *table) each(now time.Time, kind registry.Kind, do func(member, clock)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -1,21 +1,21 @@
 package worker
 
 import (
-	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/rbee-launch/rbee-launch/internal/httpd"
+	"github.com/rbee-launch/rbee-launch/internal/scrape"
 )
 
-// metrics are one worker's own, so that two of them in a process don't clash.
+// metrics are what one worker tells Prometheus of itself.
 type metrics struct {
 	started  time.Time
 	requests *prometheus.CounterVec // by endpoint and how it ended
 	running  prometheus.Gauge
 	tokens   *prometheus.CounterVec // by prompt or generated
-	handler  http.Handler
+	serve    httpd.Handler
 }
 
 func newMetrics(w *Worker) *metrics {
@@ -43,14 +43,6 @@ func newMetrics(w *Worker) *metrics {
 		}
 		return 0
 	})
-	reg := prometheus.NewRegistry()
-	reg.MustRegister(m.requests, m.running, m.tokens, up,
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	m.handler = promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
+	m.serve = scrape.Handler(m.requests, m.running, m.tokens, up)
 	return m
-}
-
-func (m *metrics) serve(rw http.ResponseWriter, r *http.Request) error {
-	m.handler.ServeHTTP(rw, r)
-	return nil
 }

@@ -20,6 +20,7 @@ func TestPrometheusFindsTheWorkers(t *testing.T) {
 	program, promtool := need(t, "prometheus"), need(t, "promtool")
 	registryAt := "127.0.0.1:" + ownPort(t)
 	startLauncher(t, "", "registry", "--listen", registryAt)
+	startLauncher(t, "", "queen", "--listen", "127.0.0.1:"+ownPort(t), "--registry-url", "http://"+registryAt)
 	var workers []*launcher
 	for _, id := range []string{"first", "second"} {
 		workers = append(workers, startLauncher(t, "", "worker", "--engine", "builtin", "--id", id, "--port", ownPort(t),
@@ -30,8 +31,9 @@ func TestPrometheusFindsTheWorkers(t *testing.T) {
 	p.await("both are up", "/api/v1/targets?state=active", targetsUp("first", "second"))
 	p.await("both are up by its own word", query(`up{job="rbee",type="worker"} == 1`), series("first", "second"))
 	p.await("both tell that they are ready", query(`rbee_worker_ready{model="rbee-simulation"} == 1`), series("first", "second"))
+	p.await("the queen knows both", query(`rbee_queen_workers{type="queen",status="online"} == 2`), series("queen"))
 	p.await("the registry holds both", query(`rbee_registry_components{component_type="worker",status="online"} == 2`), series(""))
-	checkMetrics(t, promtool, "http://"+registryAt, p.address("first"))
+	checkMetrics(t, promtool, "http://"+registryAt, p.address("queen"), p.address("first"))
 
 	workers[0].stop()
 	p.await("the first has left", "/api/v1/targets?state=active", targetsUp("second"))
@@ -138,7 +140,7 @@ func series(ids ...string) func(answer) bool {
 
 func query(text string) string { return "/api/v1/query?" + url.Values{"query": {text}}.Encode() }
 
-// address is where Prometheus scrapes the worker with that id.
+// address is where Prometheus scrapes the component with that id.
 func (p prometheus) address(id string) (base string) {
 	p.t.Helper()
 	p.await(id+" has an address", "/api/v1/targets?state=active", func(a answer) bool {

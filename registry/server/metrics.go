@@ -1,12 +1,10 @@
 package server
 
 import (
-	"net/http"
-
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/rbee-launch/rbee-launch/internal/httpd"
+	"github.com/rbee-launch/rbee-launch/internal/scrape"
 	"github.com/rbee-launch/rbee-launch/registry"
 )
 
@@ -16,7 +14,7 @@ type counts struct {
 	heartbeats    prometheus.Counter
 	changes       *prometheus.CounterVec // by op
 	dropped       *prometheus.CounterVec // by reason
-	handler       http.Handler
+	serve         httpd.Handler
 }
 
 func newCounts(s *Server) *counts {
@@ -29,20 +27,12 @@ func newCounts(s *Server) *counts {
 		changes:       prometheus.NewCounterVec(counter("changes_total", "Visible changes."), []string{"op"}),
 		dropped:       prometheus.NewCounterVec(counter("watchers_dropped_total", "Watchers that were dropped."), []string{"reason"}),
 	}
-	r := prometheus.NewRegistry()
-	r.MustRegister(
+	c.serve = scrape.Handler(
 		c.registrations, c.heartbeats, c.changes, c.dropped, holdings{s},
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rbee_registry_watchers", Help: "Clients that watch or poll at present."},
 			func() float64 { return float64(s.watching.Load()) }),
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
-	c.handler = promhttp.HandlerFor(r, promhttp.HandlerOpts{})
 	return c
-}
-
-func (s *Server) metrics(w http.ResponseWriter, r *http.Request) error {
-	s.counts.handler.ServeHTTP(w, r)
-	return nil
 }
 
 // holdings counts the components of one view, so that the figures belong together.

@@ -192,7 +192,7 @@ func (s *Server) Handler() http.Handler {
 		{Method: "GET", Path: "/v1/registry/watch", Handler: s.watch},
 		{Method: "GET", Path: "/v1/registry/prometheus-sd", Handler: s.targets},
 		{Method: "GET", Path: "/health", Handler: s.health},
-		{Method: "GET", Path: "/metrics", Handler: s.metrics},
+		{Method: "GET", Path: "/metrics", Handler: s.counts.serve},
 	})
 }
 
