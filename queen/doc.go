@@ -15,5 +15,7 @@
 // A worker or hive is asked for its capabilities at the address it advertises and
 // nowhere else: no redirects, no proxies, bounded time and size.
 //
+// GET /openapi.json describes her API.
+//
 // She does not route requests or spawn workers yet, and keeps nothing on disk.
 package queen

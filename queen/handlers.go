@@ -68,6 +68,11 @@ func check(m member) error {
 	return nil
 }
 
+// done is the answer to what has nothing else to say.
+type done struct {
+	Status string `json:"status" enum:"ok"`
+}
+
 func (q *Queen) heartbeat(w http.ResponseWriter, r *http.Request) error {
 	var beat client.Beat
 	if err := httpd.ReadJSON(w, r, &beat, httpd.MaxBody); err != nil {
@@ -79,7 +84,7 @@ func (q *Queen) heartbeat(w http.ResponseWriter, r *http.Request) error {
 	if err := q.table.heartbeat(time.Now(), beat.WorkerID, beat.InstanceID); err != nil {
 		return err
 	}
-	return httpd.WriteJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+	return httpd.WriteJSON(w, http.StatusOK, done{"ok"})
 }
 
 func (q *Queen) deleteWorker(w http.ResponseWriter, r *http.Request) error {
@@ -88,7 +93,7 @@ func (q *Queen) deleteWorker(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	q.log.Info("worker gone, as its spawner says", "worker", id)
-	return httpd.WriteJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+	return httpd.WriteJSON(w, http.StatusOK, done{"ok"})
 }
 
 func (q *Queen) listWorkers(w http.ResponseWriter, _ *http.Request) error {
@@ -99,18 +104,26 @@ func (q *Queen) listHives(w http.ResponseWriter, _ *http.Request) error {
 	return httpd.WriteJSON(w, http.StatusOK, q.table.hives(time.Now()))
 }
 
+type health struct {
+	Status   string `json:"status" enum:"ok"`
+	Registry string `json:"registry" enum:"none,away,connected" doc:"How the registry is that she follows."`
+}
+
 // health is the queen's own: she lives without a registry, and says how it is.
 func (q *Queen) health(w http.ResponseWriter, _ *http.Request) error {
-	return httpd.WriteJSON(w, http.StatusOK, map[string]string{"status": "ok", "registry": q.following.Load().(string)})
+	return httpd.WriteJSON(w, http.StatusOK, health{"ok", q.following.Load().(string)})
+}
+
+type capabilities struct {
+	Kind      registry.Kind `json:"component_type" enum:"queen"`
+	ID        string        `json:"component_id"`
+	Endpoints []string      `json:"endpoints"`
+	Routing   bool          `json:"routing" doc:"Whether requests to models are routed, which is not so yet."`
 }
 
 func (q *Queen) capabilities(w http.ResponseWriter, _ *http.Request) error {
-	return httpd.WriteJSON(w, http.StatusOK, map[string]any{
-		"component_type": registry.Queen,
-		"component_id":   q.cfg.ID,
-		"endpoints": []string{
-			"/v1/queen/register-worker", "/v1/queen/heartbeat", "/v1/queen/workers", "/v1/queen/hives",
-		},
-		"routing": false, // requests to models are not routed yet
+	return httpd.WriteJSON(w, http.StatusOK, capabilities{
+		Kind: registry.Queen, ID: q.cfg.ID,
+		Endpoints: []string{"/v1/queen/register-worker", "/v1/queen/heartbeat", "/v1/queen/workers", "/v1/queen/hives"},
 	})
 }

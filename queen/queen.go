@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rbee-launch/rbee-launch/internal/httpd"
+	"github.com/rbee-launch/rbee-launch/internal/openapi"
 	"github.com/rbee-launch/rbee-launch/internal/scrape"
 	"github.com/rbee-launch/rbee-launch/registry"
 )
@@ -37,16 +38,20 @@ func New(cfg Config) *Queen {
 
 // Handler is the API, open to every caller: Run puts Config.Access before it.
 func (q *Queen) Handler() http.Handler {
-	return httpd.Routes(q.log, []httpd.Route{
-		{Method: "POST", Path: "/v1/queen/register-worker", Handler: q.registerWorker},
-		{Method: "POST", Path: "/v1/queen/heartbeat", Handler: q.heartbeat},
-		{Method: "DELETE", Path: "/v1/queen/workers/{id}", Handler: q.deleteWorker},
-		{Method: "GET", Path: "/v1/queen/workers", Handler: q.listWorkers},
-		{Method: "GET", Path: "/v1/queen/hives", Handler: q.listHives},
-		{Method: "GET", Path: "/health", Handler: q.health},
-		{Method: "GET", Path: "/capabilities", Handler: q.capabilities},
-		{Method: "GET", Path: "/metrics", Handler: scrape.Handler(census{q.table})},
-	})
+	return httpd.Routes(q.log, openapi.With(info(), q.routes()))
+}
+
+func (q *Queen) routes() []httpd.Route {
+	return []httpd.Route{
+		{Method: "POST", Path: "/v1/queen/register-worker", Handler: q.registerWorker, Doc: registerDoc()},
+		{Method: "POST", Path: "/v1/queen/heartbeat", Handler: q.heartbeat, Doc: heartbeatDoc()},
+		{Method: "DELETE", Path: "/v1/queen/workers/{id}", Handler: q.deleteWorker, Doc: deleteDoc()},
+		{Method: "GET", Path: "/v1/queen/workers", Handler: q.listWorkers, Doc: workersDoc()},
+		{Method: "GET", Path: "/v1/queen/hives", Handler: q.listHives, Doc: hivesDoc()},
+		{Method: "GET", Path: "/health", Handler: q.health, Doc: healthDoc()},
+		{Method: "GET", Path: "/capabilities", Handler: q.capabilities, Doc: capabilitiesDoc()},
+		{Method: "GET", Path: "/metrics", Handler: scrape.Handler(census{q.table}), Doc: scrape.Doc()},
+	}
 }
 
 // Run serves on ln, registers with the registry and follows it, until ctx ends;

@@ -96,12 +96,12 @@ type Entry struct {
 // Snapshot is everything the registry knows at one revision. Revisions count
 // within one life of the registry, which Epoch names.
 type Snapshot struct {
-	Epoch    string  `json:"epoch"`
-	Revision uint64  `json:"revision"`
+	Epoch    string  `json:"epoch" doc:"Names this life of the registry."`
+	Revision uint64  `json:"revision" doc:"Counts visible changes within one epoch."`
 	Hives    []Entry `json:"hives"`
 	Workers  []Entry `json:"workers"`
 	Queen    *Entry  `json:"queen"`
-	GUI      *Entry  `json:"gui"` // the one that came last, where there are several
+	GUI      *Entry  `json:"gui" doc:"The one that came last, where there are several."`
 }
 
 // Op is what happened to a component, as a watch tells it.
@@ -120,8 +120,8 @@ const (
 // Change is one visible change, and one revision.
 type Change struct {
 	Revision  uint64 `json:"revision"`
-	Op        Op     `json:"op"`
-	Component Entry  `json:"component"` // as it is now, or was last when it is gone
+	Op        Op     `json:"op" enum:"registered,updated,online,offline,unregistered,expired"`
+	Component Entry  `json:"component" doc:"As it is now, or was last."`
 }
 
 // Gone reports whether the component is not registered any more.

@@ -8,20 +8,20 @@ import (
 )
 
 // Form is a component as JSON has it: every field of both request shapes, which
-// are also the fields of the answers. The long shape names a component by
+// are also the fields of the answers. Tags besides json's are for the document of the API. The long shape names a component by
 // component_type and component_id and tells worker_type and model in its
 // metadata; the short one has a worker_id or a hive_id, and all on one level.
 type Form struct {
-	Kind       Kind           `json:"component_type,omitempty"`
-	ID         string         `json:"component_id,omitempty"`
-	WorkerID   string         `json:"worker_id,omitempty"`
-	HiveID     string         `json:"hive_id,omitempty"`
-	InstanceID string         `json:"instance_id,omitempty"`
-	Hostname   string         `json:"hostname,omitempty"`
-	Port       int            `json:"port,omitempty"`
-	WorkerType string         `json:"worker_type,omitempty"`
-	Model      *string        `json:"model,omitempty"` // null is none
-	Metadata   map[string]any `json:"metadata,omitempty"`
+	Kind       Kind           `json:"component_type,omitempty" enum:"hive,worker,queen,gui" doc:"What it is. In a request, worker_id or hive_id may say so, too."`
+	ID         string         `json:"component_id,omitempty" maxLength:"128" doc:"Its name, stable, unique within its type."`
+	WorkerID   string         `json:"worker_id,omitempty" maxLength:"128" doc:"A worker's component_id."`
+	HiveID     string         `json:"hive_id,omitempty" maxLength:"128" doc:"A hive's component_id; in a worker's registration the hive it belongs to."`
+	InstanceID string         `json:"instance_id,omitempty" maxLength:"128" doc:"One life of it, a ULID made at its start. An older life can't speak for a younger one."`
+	Hostname   string         `json:"hostname,omitempty" maxLength:"253" doc:"Where others reach it: a name or an address."`
+	Port       int            `json:"port,omitempty" minimum:"1" maximum:"65535"`
+	WorkerType string         `json:"worker_type,omitempty" maxLength:"128" doc:"Workers: llm, vllm, comfy, ..."`
+	Model      *string        `json:"model,omitempty" nullable:"true" maxLength:"1024" doc:"Workers: the model served, if there is one."`
+	Metadata   map[string]any `json:"metadata,omitempty" doc:"Whatever else it says of itself, 16 KiB of JSON at most."`
 }
 
 // Form says c in the names of both shapes, so that a reader of either finds its
@@ -187,18 +187,19 @@ func checkLength(field, value string, limit int) error {
 	return nil
 }
 
-type entryForm struct {
+// EntryForm is an Entry as JSON has it.
+type EntryForm struct {
 	Form
-	Status       Status    `json:"status"`
-	RegisteredAt time.Time `json:"registered_at"`
-	LastSeen     time.Time `json:"last_seen"`
+	Status       Status    `json:"status" enum:"online,offline"`
+	RegisteredAt time.Time `json:"registered_at" doc:"By the registry's wall clock."`
+	LastSeen     time.Time `json:"last_seen" doc:"When the last sign of life came. It moves without a new revision."`
 }
 
-func (e Entry) form() entryForm {
-	return entryForm{e.Component.Form(), e.Status, e.RegisteredAt.UTC(), e.LastSeen.UTC()}
+func (e Entry) form() EntryForm {
+	return EntryForm{e.Component.Form(), e.Status, e.RegisteredAt.UTC(), e.LastSeen.UTC()}
 }
 
-func (f entryForm) entry() (Entry, error) {
+func (f EntryForm) entry() (Entry, error) {
 	c, err := f.Component()
 	if err != nil {
 		return Entry{}, fmt.Errorf("read a registry entry: %w", err)
@@ -211,7 +212,7 @@ func (e Entry) MarshalJSON() ([]byte, error) { return json.Marshal(e.form()) }
 
 // UnmarshalJSON reads what MarshalJSON wrote.
 func (e *Entry) UnmarshalJSON(text []byte) error {
-	var f entryForm
+	var f EntryForm
 	if err := json.Unmarshal(text, &f); err != nil {
 		return err
 	}
@@ -229,21 +230,22 @@ type Receipt struct {
 	Note     string        // what the registry changed in it, "" for nothing
 }
 
-type receiptForm struct {
-	entryForm
-	HeartbeatSeconds float64 `json:"heartbeat_seconds"`
-	Revision         uint64  `json:"revision"`
-	Note             string  `json:"note,omitempty"`
+// ReceiptForm is a Receipt as JSON has it.
+type ReceiptForm struct {
+	EntryForm
+	HeartbeatSeconds float64 `json:"heartbeat_seconds" doc:"The longest time to leave between heartbeats."`
+	Revision         uint64  `json:"revision" doc:"The registry's, after the registration."`
+	Note             string  `json:"note,omitempty" doc:"What the registry changed in it, if anything."`
 }
 
 // MarshalJSON writes all on one level.
 func (r Receipt) MarshalJSON() ([]byte, error) {
-	return json.Marshal(receiptForm{r.Entry.form(), r.Beat.Seconds(), r.Revision, r.Note})
+	return json.Marshal(ReceiptForm{r.Entry.form(), r.Beat.Seconds(), r.Revision, r.Note})
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote.
 func (r *Receipt) UnmarshalJSON(text []byte) error {
-	var f receiptForm
+	var f ReceiptForm
 	if err := json.Unmarshal(text, &f); err != nil {
 		return err
 	}

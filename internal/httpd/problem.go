@@ -11,11 +11,11 @@ import (
 // it, people read Detail.
 type Problem struct {
 	Type   string `json:"type"`
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	Code   string `json:"code"`
-	Detail string `json:"detail,omitempty"`
-	Field  string `json:"field,omitempty"` // the JSON field at fault, if one is
+	Title  string `json:"title" doc:"The HTTP status in words."`
+	Status int    `json:"status" doc:"The HTTP status."`
+	Code   string `json:"code" doc:"Stable, for programs."`
+	Detail string `json:"detail,omitempty" doc:"For people."`
+	Field  string `json:"field,omitempty" doc:"The JSON field, or the parameter, at fault, if one is."`
 }
 
 // Error makes a Problem an error that a Handler can return.

@@ -18,6 +18,7 @@ type Route struct {
 	Method  string
 	Path    string
 	Handler Handler
+	Doc     Doc // for people and their tools; Routes does not read it
 }
 
 // Routes makes the handler of a route table. A path that no route names is a

@@ -22,3 +22,8 @@ func Handler(own ...prometheus.Collector) httpd.Handler {
 		return nil
 	}
 }
+
+// Doc describes the route.
+func Doc() httpd.Doc {
+	return httpd.Doc{Summary: "Figures for Prometheus", Gives: httpd.Text("text/plain")}
+}

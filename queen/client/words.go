@@ -13,14 +13,14 @@ import (
 // the worker itself does not answer GET /capabilities. Metadata is kept and
 // listed; its "capabilities" stand in for the field when that is absent.
 type Registration struct {
-	WorkerID     string         `json:"worker_id"`
-	InstanceID   string         `json:"instance_id,omitempty"`
-	Hostname     string         `json:"hostname"`
-	Port         int            `json:"port"`
-	WorkerType   string         `json:"worker_type"`
-	Model        string         `json:"model,omitempty"`
-	SpawnedBy    string         `json:"spawned_by,omitempty"`
-	Capabilities map[string]any `json:"capabilities,omitempty"`
+	WorkerID     string         `json:"worker_id" maxLength:"128"`
+	InstanceID   string         `json:"instance_id,omitempty" maxLength:"128" doc:"One life of it, a ULID made at its start."`
+	Hostname     string         `json:"hostname" maxLength:"253" doc:"Where others reach it: a name or an address."`
+	Port         int            `json:"port" minimum:"1" maximum:"65535"`
+	WorkerType   string         `json:"worker_type" required:"false" maxLength:"128"`
+	Model        string         `json:"model,omitempty" maxLength:"1024"`
+	SpawnedBy    string         `json:"spawned_by,omitempty" maxLength:"128" doc:"Who started it: gui, hive-NAME."`
+	Capabilities map[string]any `json:"capabilities,omitempty" doc:"For a worker that does not answer GET /capabilities itself."`
 	Metadata     map[string]any `json:"metadata,omitempty"`
 }
 
@@ -28,8 +28,8 @@ type Registration struct {
 // beat, and what was changed about it, if anything.
 type Receipt struct {
 	Worker
-	HeartbeatSeconds float64 `json:"heartbeat_seconds"`
-	Note             string  `json:"note,omitempty"`
+	HeartbeatSeconds float64 `json:"heartbeat_seconds" doc:"The longest time to leave between heartbeats."`
+	Note             string  `json:"note,omitempty" doc:"What the queen changed in it, if anything."`
 }
 
 // Beat is the body of POST /v1/queen/heartbeat.
@@ -46,13 +46,13 @@ type Worker struct {
 	Port             int             `json:"port"`
 	WorkerType       string          `json:"worker_type"`
 	Model            string          `json:"model,omitempty"`
-	Status           registry.Status `json:"status"`
+	Status           registry.Status `json:"status" enum:"registered,online,offline"`
 	SpawnedBy        string          `json:"spawned_by,omitempty"`
-	KnownFrom        []string        `json:"known_from"` // "queen": registered here; "registry": seen there
+	KnownFrom        []string        `json:"known_from" enum:"queen,registry" doc:"queen: registered here; registry: seen there."`
 	RegisteredAt     time.Time       `json:"registered_at"`
-	LastSeen         time.Time       `json:"last_seen,omitzero"` // zero before the first sign of life
+	LastSeen         time.Time       `json:"last_seen,omitzero" doc:"Not there before the first sign of life."`
 	Capabilities     map[string]any  `json:"capabilities,omitempty"`
-	CapabilitiesFrom string          `json:"capabilities_from,omitempty"` // "worker" or "spawner"
+	CapabilitiesFrom string          `json:"capabilities_from,omitempty" enum:"worker,spawner" doc:"Whose word they are."`
 	Metadata         map[string]any  `json:"metadata,omitempty"`
 }
 
@@ -62,11 +62,11 @@ type Hive struct {
 	InstanceID       string          `json:"instance_id,omitempty"`
 	Hostname         string          `json:"hostname"`
 	Port             int             `json:"port"`
-	Status           registry.Status `json:"status"`
+	Status           registry.Status `json:"status" enum:"registered,online,offline"`
 	RegisteredAt     time.Time       `json:"registered_at"`
 	LastSeen         time.Time       `json:"last_seen,omitzero"`
 	Capabilities     map[string]any  `json:"capabilities,omitempty"`
-	CapabilitiesFrom string          `json:"capabilities_from,omitempty"`
+	CapabilitiesFrom string          `json:"capabilities_from,omitempty" enum:"hive,spawner"`
 	Metadata         map[string]any  `json:"metadata,omitempty"`
 }
 

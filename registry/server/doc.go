@@ -20,6 +20,9 @@
 // silent is in policy.go. The handlers see all of it through one small interface,
 // store.
 //
+// GET /openapi.json describes the API, and /v1/registry/prometheus-sd has everyone in the
+// form that Prometheus reads.
+//
 // It keeps nothing on disk, calls no one, and judges no component by more than
 // its silence.
 package server

@@ -14,6 +14,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rbee-launch/rbee-launch/internal/httpd"
+	"github.com/rbee-launch/rbee-launch/internal/openapi"
+	"github.com/rbee-launch/rbee-launch/internal/scrape"
 )
 
 // Config is a registry's configuration. The zero value is the usual one.
@@ -181,19 +183,23 @@ func (s *Server) logChanges(ctx context.Context) {
 
 // Handler is the API, open to every caller: wrap it in httpd.Access.
 func (s *Server) Handler() http.Handler {
-	return httpd.Routes(s.log, []httpd.Route{
-		{Method: "POST", Path: "/v1/registry/register", Handler: s.register},
-		{Method: "DELETE", Path: "/v1/registry/unregister", Handler: s.unregister},
-		{Method: "POST", Path: "/v1/registry/heartbeat", Handler: s.heartbeat},
-		{Method: "GET", Path: "/v1/registry/hives", Handler: s.hives},
-		{Method: "GET", Path: "/v1/registry/workers", Handler: s.workers},
-		{Method: "GET", Path: "/v1/registry/queen", Handler: s.queen},
-		{Method: "GET", Path: "/v1/registry/components", Handler: s.components},
-		{Method: "GET", Path: "/v1/registry/watch", Handler: s.watch},
-		{Method: "GET", Path: "/v1/registry/prometheus-sd", Handler: s.targets},
-		{Method: "GET", Path: "/health", Handler: s.health},
-		{Method: "GET", Path: "/metrics", Handler: s.counts.serve},
-	})
+	return httpd.Routes(s.log, openapi.With(info(), s.routes()))
+}
+
+func (s *Server) routes() []httpd.Route {
+	return []httpd.Route{
+		{Method: "POST", Path: "/v1/registry/register", Handler: s.register, Doc: registerDoc()},
+		{Method: "DELETE", Path: "/v1/registry/unregister", Handler: s.unregister, Doc: unregisterDoc()},
+		{Method: "POST", Path: "/v1/registry/heartbeat", Handler: s.heartbeat, Doc: heartbeatDoc()},
+		{Method: "GET", Path: "/v1/registry/hives", Handler: s.hives, Doc: listDoc("hives")},
+		{Method: "GET", Path: "/v1/registry/workers", Handler: s.workers, Doc: listDoc("workers")},
+		{Method: "GET", Path: "/v1/registry/queen", Handler: s.queen, Doc: queenDoc()},
+		{Method: "GET", Path: "/v1/registry/components", Handler: s.components, Doc: componentsDoc()},
+		{Method: "GET", Path: "/v1/registry/watch", Handler: s.watch, Doc: watchDoc()},
+		{Method: "GET", Path: "/v1/registry/prometheus-sd", Handler: s.targets, Doc: targetsDoc()},
+		{Method: "GET", Path: "/health", Handler: s.health, Doc: healthDoc()},
+		{Method: "GET", Path: "/metrics", Handler: s.counts.serve, Doc: scrape.Doc()},
+	}
 }
 
 // Run is a whole registry on ln until ctx ends: access, API, expiry, and the

@@ -1,0 +1,76 @@
+package queen
+
+import (
+	"net/http"
+
+	"github.com/rbee-launch/rbee-launch/internal/httpd"
+	"github.com/rbee-launch/rbee-launch/internal/openapi"
+	"github.com/rbee-launch/rbee-launch/queen/client"
+	"github.com/rbee-launch/rbee-launch/registry"
+)
+
+// What the document of the API says.
+
+func info() openapi.Info {
+	return openapi.Info{
+		Title: "queen-rbee",
+		Text: "Every worker and hive, what each can do and whether it lives: from those who register here, and from the registry. " +
+			"Times are RFC 3339 in UTC. Fields that are not known are ignored, both ways.",
+	}
+}
+
+func registerDoc() httpd.Doc {
+	return httpd.Doc{
+		Summary: "Register a worker",
+		Text:    "It is `registered` then, and `online` from its first heartbeat on. It is asked for its capabilities.",
+		Takes:   []any{client.Registration{}},
+		Gives:   httpd.JSON(client.Receipt{}),
+		Refuses: map[int][]string{
+			http.StatusConflict:           {registry.CodeSuperseded},
+			http.StatusServiceUnavailable: {"full"},
+		},
+	}
+}
+
+// strangers are the refusals of what is about a worker that is known.
+func strangers() map[int][]string {
+	return map[int][]string{
+		http.StatusNotFound: {registry.CodeUnknown},
+		http.StatusConflict: {registry.CodeSuperseded},
+	}
+}
+
+func heartbeatDoc() httpd.Doc {
+	return httpd.Doc{
+		Summary: "Say that a worker lives",
+		Text:    "Who is not known (404) registers again, and who is superseded (409) gives up.",
+		Takes:   []any{client.Beat{}}, Gives: httpd.JSON(done{}), Refuses: strangers(),
+	}
+}
+
+type deletion struct {
+	ID       string `path:"id" doc:"The worker_id."`
+	Instance string `query:"instance_id" doc:"Only if it is this instance."`
+}
+
+func deleteDoc() httpd.Doc {
+	return httpd.Doc{
+		Summary: "Say that a worker is gone", Asks: deletion{}, Gives: httpd.JSON(done{}), Refuses: strangers(),
+	}
+}
+
+func workersDoc() httpd.Doc {
+	return httpd.Doc{Summary: "List the workers, by id", Gives: httpd.JSON([]client.Worker{})}
+}
+
+func hivesDoc() httpd.Doc {
+	return httpd.Doc{Summary: "List the hives, by id", Gives: httpd.JSON([]client.Hive{})}
+}
+
+func healthDoc() httpd.Doc {
+	return httpd.Doc{Summary: "Whether the queen lives", Gives: httpd.JSON(health{})}
+}
+
+func capabilitiesDoc() httpd.Doc {
+	return httpd.Doc{Summary: "What the queen can do", Gives: httpd.JSON(capabilities{})}
+}
