@@ -128,6 +128,10 @@ func targetsDoc() httpd.Doc {
 	}
 }
 
+func pageDoc() httpd.Doc {
+	return httpd.Doc{Summary: "A page for people", Gives: httpd.Text("text/html")}
+}
+
 func healthDoc() httpd.Doc {
 	return httpd.Doc{Summary: "Whether the registry lives", Gives: httpd.JSON(health{})}
 }

@@ -93,6 +93,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{"GET", "/v1/registry/watch?since=1&wait=0s", "", 200, nil}, // changes
 		{"GET", "/v1/registry/watch?since=5&wait=0s", "", 200, nil}, // none
 		{"GET", "/v1/registry/watch?wait=x", "", 422, nil},
+		{"GET", "/", "", 200, nil},
 		{"GET", "/health", "", 200, nil},
 		{"GET", "/metrics", "", 200, nil},
 		{"GET", openapi.Path, "", 200, nil},

@@ -78,6 +78,13 @@ func (r *record) appendJSON(text []byte, born time.Time) []byte {
 	return append(text, `"}`...)
 }
 
+// entry is r with when it was last seen.
+func (r *record) entry(born time.Time) registry.Entry {
+	e := r.Entry
+	e.LastSeen = born.Add(r.slot.lastSeen())
+	return e
+}
+
 // queue holds slots in the order in which they were last seen. Whoever gives a sign of
 // life goes to its end, which costs the same however many there are.
 type queue struct{ first, last *slot }

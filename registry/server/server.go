@@ -197,6 +197,7 @@ func (s *Server) routes() []httpd.Route {
 		{Method: "GET", Path: "/v1/registry/components", Handler: s.components, Doc: componentsDoc()},
 		{Method: "GET", Path: "/v1/registry/watch", Handler: s.watch, Doc: watchDoc()},
 		{Method: "GET", Path: "/v1/registry/prometheus-sd", Handler: s.targets, Doc: targetsDoc()},
+		{Method: "GET", Path: "/{$}", Handler: s.page, Doc: pageDoc()},
 		{Method: "GET", Path: "/health", Handler: s.health, Doc: healthDoc()},
 		{Method: "GET", Path: "/metrics", Handler: s.counts.serve, Doc: scrape.Doc()},
 	}

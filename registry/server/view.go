@@ -56,10 +56,11 @@ func (v *view) pick(f filter) (list []*record, more bool) {
 
 // document is an answer that is encoded once, for all who ask for it.
 type document struct {
-	made moment
-	once sync.Once
-	body []byte
-	last string // the id of the last component when there are more than were asked for, else ""
+	made  moment
+	once  sync.Once
+	body  []byte
+	media string // application/json when empty
+	last  string // the id of the last component when there are more than were asked for, else ""
 
 	zip  sync.Once
 	gzip []byte
