@@ -78,7 +78,7 @@ const SchemeKey = "scheme"
 
 // URL is where others reach the component.
 func (c Component) URL() string {
-	at := url.URL{Scheme: "http", Host: net.JoinHostPort(c.Hostname, strconv.Itoa(c.Port))}
+	at := url.URL{Scheme: "http", Host: net.JoinHostPort(strings.Trim(c.Hostname, "[]"), strconv.Itoa(c.Port))}
 	if c.Metadata[SchemeKey] == "https" {
 		at.Scheme = "https"
 	}

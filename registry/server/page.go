@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rbee-launch/rbee-launch/registry"
@@ -118,7 +119,8 @@ func newRow(e registry.Entry, now time.Time) row {
 		SeenAt: e.LastSeen.UTC().Format(time.RFC3339), Seen: age(now.Sub(e.LastSeen)),
 	}
 	// A host may be anything that its component says. What is no host makes no link.
-	if u, err := url.Parse("http://" + r.Address); err == nil && u.Host == r.Address {
+	scheme, _, _ := strings.Cut(e.URL(), ":")
+	if u, err := url.Parse(scheme + "://" + r.Address); err == nil && u.Host == r.Address {
 		r.URL = u.String()
 	}
 	return r

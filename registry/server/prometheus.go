@@ -71,10 +71,11 @@ func newTargetGroup(e registry.Entry) targetGroup {
 			labels[meta+"metadata_"+labelName(name)] = text
 		}
 	}
-	for name, label := range map[string]string{"metrics_path": "__metrics_path__", "metrics_scheme": "__scheme__"} {
-		if text, ok := e.Metadata[name].(string); ok && text != "" {
-			labels[label] = text
-		}
+	if e.Metadata[registry.SchemeKey] == "https" {
+		labels["__scheme__"] = "https"
+	}
+	if path, ok := e.Metadata["metrics_path"].(string); ok {
+		labels["__metrics_path__"] = path
 	}
 	// To Prometheus, an empty label is one that is not there.
 	maps.DeleteFunc(labels, func(_, value string) bool { return value == "" })

@@ -20,7 +20,7 @@ func TestTargetsForPrometheus(t *testing.T) {
 	for _, body := range []string{
 		`{"worker_id":"b","instance_id":"i","hostname":"h","port":8081,"worker_type":"llm","model":"m \"1\"",
 			"metadata":{"zone":"a","gpu":2,"spot":true,"a.b":"second","a-b":"first","größe":"x","tags":["x"],"none":null,"empty":""}}`,
-		`{"worker_id":"a","hostname":"::1","port":8080,"metadata":{"metrics_path":"/prom","metrics_scheme":"https"}}`,
+		`{"worker_id":"a","hostname":"::1","port":8080,"metadata":{"metrics_path":"/prom","scheme":"https"}}`,
 		`{"component_type":"queen","hostname":"[fe80::1]","port":7833,"metadata":{"metrics_path":7}}`,
 	} {
 		a.want(200, a.post("register", body))
@@ -29,7 +29,7 @@ func TestTargetsForPrometheus(t *testing.T) {
 		queen = `{"targets":["[fe80::1]:7833"],"labels":{"__meta_rbee_component_id":"queen","__meta_rbee_component_type":"queen",` +
 			`"__meta_rbee_metadata_metrics_path":"7","__meta_rbee_status":"online"}}`
 		first = `{"targets":["[::1]:8080"],"labels":{"__meta_rbee_component_id":"a","__meta_rbee_component_type":"worker",` +
-			`"__meta_rbee_metadata_metrics_path":"/prom","__meta_rbee_metadata_metrics_scheme":"https","__meta_rbee_status":"online",` +
+			`"__meta_rbee_metadata_metrics_path":"/prom","__meta_rbee_metadata_scheme":"https","__meta_rbee_status":"online",` +
 			`"__metrics_path__":"/prom","__scheme__":"https"}}`
 		second = `{"targets":["h:8081"],"labels":{"__meta_rbee_component_id":"b","__meta_rbee_component_type":"worker",` +
 			`"__meta_rbee_instance_id":"i","__meta_rbee_metadata_a_b":"first","__meta_rbee_metadata_gpu":"2",` +
