@@ -58,7 +58,7 @@ func (s *story) end() {
 		_ = p.cmd.Process.Kill() // it may have ended by now
 		<-p.done
 	}
-	strays := s.strays(5 * time.Second)
+	strays := s.strays(longest / 2)
 	for _, l := range s.blocks {
 		_ = l.Release()
 	}
