@@ -51,6 +51,7 @@ bench:
 # the registry under load, beside a bare handler and etcd: some minutes; FLAGS as of rbee-bench registry
 bench-registry *FLAGS:
 	go run ./cmd/rbee-bench registry {{FLAGS}}
+	go test -run '^$' -bench ComeBack -benchtime 1x ./registry/server
 
 # what CI does, on a Debian machine, as root
 ci:
