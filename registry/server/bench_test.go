@@ -140,7 +140,7 @@ func BenchmarkComeBack(b *testing.B) {
 // daemon is a registry that can be killed.
 type daemon struct {
 	addr string
-	s    *server.Server
+	h    http.Handler
 	stop func()
 }
 
@@ -150,11 +150,11 @@ func newDaemon(b *testing.B, addr string) daemon {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s := server.New(server.Config{})
-	srv := &http.Server{Handler: s.Handler()}
+	h := server.New(server.Config{}).Handler()
+	srv := &http.Server{Handler: h}
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = srv.Serve(ln) })
-	return daemon{ln.Addr().String(), s, func() { _ = srv.Close(); serving.Wait() }}
+	return daemon{ln.Addr().String(), h, func() { _ = srv.Close(); serving.Wait() }}
 }
 
 // await says when so many were registered.
@@ -163,7 +163,7 @@ func (d daemon) await(b *testing.B, many int) time.Time {
 	for {
 		var health struct{ Revision int }
 		w := httptest.NewRecorder()
-		d.s.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/health", nil))
+		d.h.ServeHTTP(w, httptest.NewRequest("GET", "/health", nil))
 		if err := json.Unmarshal(w.Body.Bytes(), &health); err != nil {
 			b.Fatal(err)
 		}
