@@ -17,8 +17,8 @@
 // Writers take turns at the table (table.go, change.go) and publish a view
 // (view.go) that readers take without waiting. Each change goes into a journal
 // (journal.go), from which all watchers read (watch.go). When somebody falls
-// silent is in policy.go. The handlers see all of it through one small interface,
-// store.
+// silent is in policy.go. The handlers see all of it through one small interface
+// (store.go).
 //
 // GET /openapi.json describes the API, and /v1/registry/prometheus-sd has everyone in the
 // form that Prometheus reads.
