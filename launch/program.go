@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -74,12 +75,14 @@ func (t Target) fill(args []string) []string {
 
 // Own is one of rbee's own programs, which answer GET /health. It is looked for
 // beside this program, then in PATH; else this program runs it under that name,
-// which its main must then know.
+// which its main must then know. It is asked by plain HTTP, so that it does not
+// inherit variables by which it would speak TLS.
 func Own(name string, args ...string) Program {
 	command := Command(append([]string{name}, args...), Health{HTTP: "/health"})
 	return func(ctx context.Context, at Target) (supervisor.Spec, error) {
 		spec, err := command(ctx, at)
 		if err == nil {
+			spec.Env = slices.DeleteFunc(spec.Env, func(entry string) bool { return strings.HasPrefix(entry, "RBEE_TLS_") })
 			spec.Path, err = FindOwn(name)
 		}
 		return spec, err
