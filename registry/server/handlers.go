@@ -39,19 +39,13 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) error {
 
 // registerAll registers a batch; one bad entry refuses none of the others.
 func (s *Server) registerAll(w http.ResponseWriter, r *http.Request, m message) error {
-	taken, at := make([]*described, 0, len(m.batch)), make([]int, 0, len(m.batch))
-	all := make([]*registration, 0, len(m.batch))
-	refused := []refusal{}
-	for i, p := range m.batch {
-		var one *described
-		if p.err == nil {
-			one, p.err = describe(p.form, r.RemoteAddr)
-		}
-		if p.err == nil {
-			taken, at, all = append(taken, one), append(at, i), append(all, &one.registration)
-		} else if refused, p.err = refuse(refused, i, p.err); p.err != nil {
-			return p.err
-		}
+	taken, at, refused, err := sortOut(m.batch, func(f registry.Form) (*described, error) { return describe(f, r.RemoteAddr) })
+	if err != nil {
+		return err
+	}
+	all := make([]*registration, len(taken))
+	for i, one := range taken {
+		all[i] = &one.registration
 	}
 	if err := s.store.register(r.Context(), all...); err != nil {
 		return err
@@ -59,7 +53,6 @@ func (s *Server) registerAll(w http.ResponseWriter, r *http.Request, m message) 
 	text, born, good := []byte(`,"registered":[`), s.clock.born(), 0
 	for i, one := range taken {
 		if one.err != nil {
-			var err error
 			if refused, err = refuse(refused, at[i], one.err); err != nil {
 				return err
 			}
@@ -126,21 +119,12 @@ type batchBeaten struct {
 }
 
 func (s *Server) heartbeatAll(w http.ResponseWriter, r *http.Request, m message) error {
-	answer := batchBeaten{Unknown: []registry.Form{}, Superseded: []registry.Form{}}
-	lives, at := make([]life, 0, len(m.batch)), make([]int, 0, len(m.batch))
-	for i, p := range m.batch {
-		var who life
-		if p.err == nil {
-			who, p.err = named(p.form)
-		}
-		if p.err == nil {
-			lives, at = append(lives, who), append(at, i)
-		} else if answer.Refused, p.err = refuse(answer.Refused, i, p.err); p.err != nil {
-			return p.err
-		}
+	lives, at, refused, err := sortOut(m.batch, named)
+	if err != nil {
+		return err
 	}
+	answer := batchBeaten{Unknown: []registry.Form{}, Superseded: []registry.Form{}, Refused: refused}
 	verdicts := make([]error, len(lives))
-	var err error
 	if answer.Revision, err = s.store.heartbeat(r.Context(), verdicts, lives...); err != nil {
 		return err
 	}

@@ -122,6 +122,24 @@ func asProblem(err error) error {
 	return err
 }
 
+// sortOut reads each part of a batch: good are those that can be read, at is where in the
+// batch they were, and refused are the others. The error is the server's own failure.
+func sortOut[T any](batch []part, read func(registry.Form) (T, error)) (good []T, at []int, refused []refusal, err error) {
+	good, at, refused = make([]T, 0, len(batch)), make([]int, 0, len(batch)), []refusal{}
+	for i, p := range batch {
+		var one T
+		if err = p.err; err == nil {
+			one, err = read(p.form)
+		}
+		if err == nil {
+			good, at = append(good, one), append(at, i)
+		} else if refused, err = refuse(refused, i, err); err != nil {
+			return nil, nil, nil, err
+		}
+	}
+	return good, at, refused, nil
+}
+
 // refusal is one part of a batch that was not taken.
 type refusal struct {
 	Index   int            `json:"index"` // in the request's components, from 0
