@@ -76,9 +76,14 @@ func (c Component) Hive() string {
 // with the value "https".
 const SchemeKey = "scheme"
 
-// URL is where others reach the component.
+// Addr is where others reach the component, HOST:PORT with an IPv6 address in brackets.
+func (c Component) Addr() string {
+	return net.JoinHostPort(strings.Trim(c.Hostname, "[]"), strconv.Itoa(c.Port))
+}
+
+// URL is the same as a URL.
 func (c Component) URL() string {
-	at := url.URL{Scheme: "http", Host: net.JoinHostPort(strings.Trim(c.Hostname, "[]"), strconv.Itoa(c.Port))}
+	at := url.URL{Scheme: "http", Host: c.Addr()}
 	if c.Metadata[SchemeKey] == "https" {
 		at.Scheme = "https"
 	}

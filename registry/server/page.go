@@ -114,7 +114,7 @@ func (v *view) sheet(epoch string, c clock) sheet {
 
 func newRow(e registry.Entry, now time.Time) row {
 	r := row{
-		Entry: e, Address: hostPort(e.Component),
+		Entry: e, Address: e.Addr(),
 		RegisteredAt: e.RegisteredAt.UTC().Format(time.RFC3339), Registered: age(now.Sub(e.RegisteredAt)),
 		SeenAt: e.LastSeen.UTC().Format(time.RFC3339), Seen: age(now.Sub(e.LastSeen)),
 	}

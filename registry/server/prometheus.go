@@ -3,10 +3,8 @@ package server
 import (
 	"encoding/json"
 	"maps"
-	"net"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/rbee-launch/rbee-launch/internal/httpd"
@@ -50,11 +48,6 @@ func (v *view) targets(f filter, c clock) *document {
 	})
 }
 
-// hostPort is where c is, as a URL has it: an IPv6 address in brackets.
-func hostPort(c registry.Component) string {
-	return net.JoinHostPort(strings.Trim(c.Hostname, "[]"), strconv.Itoa(c.Port))
-}
-
 func newTargetGroup(e registry.Entry) targetGroup {
 	const meta = "__meta_rbee_"
 	labels := map[string]string{
@@ -79,7 +72,7 @@ func newTargetGroup(e registry.Entry) targetGroup {
 	}
 	// To Prometheus, an empty label is one that is not there.
 	maps.DeleteFunc(labels, func(_, value string) bool { return value == "" })
-	return targetGroup{Targets: []string{hostPort(e.Component)}, Labels: labels}
+	return targetGroup{Targets: []string{e.Addr()}, Labels: labels}
 }
 
 // plain is what a label can say of a value of metadata: a string, a number, true or false.
