@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -38,13 +37,14 @@ func serve(ctx context.Context, log *slog.Logger, ln net.Listener, access httpd.
 		return run(ctx)
 	}
 	defer service.Close()
+	scheme := "http"
+	if access.TLS != nil {
+		scheme = "https"
+	}
 	d := daemon{
-		service: service, url: "http://" + reachable(ln.Addr()) + "/health", token: access.Token,
+		service: service, url: scheme + "://" + reachable(ln.Addr()) + "/health", token: access.Token,
 		// What is to be proved is that it takes new callers, and no proxy is among them.
 		client: &http.Client{Timeout: answerLimit, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: ownOnly(access.TLS)}},
-	}
-	if access.TLS != nil {
-		d.url = "https" + strings.TrimPrefix(d.url, "http")
 	}
 	life, end := context.WithCancel(ctx)
 	var attending sync.WaitGroup

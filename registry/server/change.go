@@ -17,10 +17,12 @@ type change struct {
 	old      *record // nil when there was none
 	new      *record // nil when there is none any more
 	at       time.Time
-	frame    frame
+
+	encode sync.Once // when it is first wanted
+	text   []byte
 }
 
-// size is about what the change takes to keep, in bytes: what was, what is, and its frame.
+// size is about what the change takes to keep, in bytes: what was, what is, and its JSON.
 func (c *change) size() int { return 512 + 3*len(c.record().head) }
 
 // record is what the change is told with: what the component is now, or was last.
@@ -37,24 +39,18 @@ func (c *change) concerns(f filter) bool {
 	return (c.old != nil && f.match(c.old)) || (c.new != nil && f.match(c.new))
 }
 
-// frame is an encoding that is made when it is first wanted, and once.
-type frame struct {
-	once sync.Once
-	text []byte
-}
-
 // json is the change as a watch tells it.
 func (c *change) json() []byte {
-	c.frame.once.Do(func() {
+	c.encode.Do(func() {
 		r := c.record()
 		text := append(make([]byte, 0, len(r.head)+160), `{"revision":`...)
 		text = strconv.AppendUint(text, c.revision, 10)
 		text = append(append(append(text, `,"op":"`...), c.op...), `","component":`...)
 		text = append(text, r.head...)
 		text = append(c.at.AppendFormat(text, time.RFC3339Nano), `"}}`...)
-		c.frame.text = text
+		c.text = text
 	})
-	return c.frame.text
+	return c.text
 }
 
 // The methods below change the table, under its lock. They are the only ones that do.

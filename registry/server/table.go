@@ -58,18 +58,14 @@ func newTable(l limits, c clock, log *journal) *table {
 		slots:     map[key]*slot{},
 		addresses: map[netip.Addr]*address{},
 		sorted: btree.NewBTreeGOptions(func(a, b *record) bool {
-			return before(a.Kind, a.ID, b.Kind, b.ID)
+			if a.Kind != b.Kind {
+				return a.Kind < b.Kind
+			}
+			return a.ID < b.ID
 		}, btree.Options{NoLocks: true}), // the table has its own
 	}
 	t.view.Store(&view{all: t.sorted.Copy()})
 	return t
-}
-
-func before(kind registry.Kind, id string, than registry.Kind, other string) bool {
-	if kind != than {
-		return kind < than
-	}
-	return id < other
 }
 
 // chunk is how many of those that are due are judged at once: well under a millisecond's

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"iter"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -23,15 +24,11 @@ type view struct {
 	docs map[string]*document
 }
 
-// of lists the components of one kind by id; all of them, by kind, when kind is "".
-func (v *view) of(kind registry.Kind) []*record {
-	var list []*record
-	for r := range v.from(kind, "") {
-		list = append(list, r)
-	}
-	return list
-}
+// of lists the components of one kind by id.
+func (v *view) of(kind registry.Kind) []*record { return slices.Collect(v.from(kind, "")) }
 
+// from goes through the components of one kind, by id from this one on; through all of
+// them, by kind, when kind is "".
 func (v *view) from(kind registry.Kind, id string) iter.Seq[*record] {
 	return func(yield func(*record) bool) {
 		v.all.Ascend(&record{Entry: registry.Entry{Component: registry.Component{Kind: kind, ID: id}}}, func(r *record) bool {
