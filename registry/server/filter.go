@@ -59,6 +59,15 @@ func readFilter(q url.Values, kind registry.Kind) (filter, error) {
 	return f, nil
 }
 
+// readWholeFilter reads the query of an answer about everybody, which has no pages.
+func readWholeFilter(q url.Values) (filter, error) {
+	f, err := readFilter(q, "")
+	if err == nil && (f.limit != 0 || f.after != "") {
+		err = httpd.InvalidField("limit", "limit and after are for the lists of one kind: /v1/registry/workers and hives")
+	}
+	return f, err
+}
+
 func (f filter) match(r *record) bool {
 	return (f.kind == "" || f.kind == r.Kind) && f.Match(r.Entry)
 }

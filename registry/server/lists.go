@@ -57,12 +57,9 @@ func (s *Server) queen(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) components(w http.ResponseWriter, r *http.Request) error {
-	f, err := readFilter(r.URL.Query(), "")
+	f, err := readWholeFilter(r.URL.Query())
 	if err != nil {
 		return err
-	}
-	if f.limit != 0 || f.after != "" {
-		return httpd.InvalidField("limit", "limit and after are for the lists of one kind: /v1/registry/workers and hives")
 	}
 	if v := s.store.current(); !s.isKnown(w, r, v) {
 		send(w, r, v.snapshot(s.epoch, f, s.clock))

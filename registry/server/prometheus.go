@@ -7,19 +7,15 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/rbee-launch/rbee-launch/internal/httpd"
 	"github.com/rbee-launch/rbee-launch/registry"
 )
 
 // targets are what Prometheus is to scrape, in the form that its http_sd_configs reads.
 // The offline are among them: Prometheus shows them as down, which they are.
 func (s *Server) targets(w http.ResponseWriter, r *http.Request) error {
-	f, err := readFilter(r.URL.Query(), "")
+	f, err := readWholeFilter(r.URL.Query())
 	if err != nil {
 		return err
-	}
-	if f.limit != 0 || f.after != "" {
-		return httpd.InvalidField("limit", "limit and after are for lists: Prometheus reads no pages")
 	}
 	if v := s.store.current(); !s.isKnown(w, r, v) {
 		send(w, r, v.targets(f, s.clock))

@@ -31,12 +31,9 @@ const (
 // watch streams what changes, as server-sent events, or answers one poll.
 func (s *Server) watch(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
-	f, err := readFilter(q, "")
+	f, err := readWholeFilter(q)
 	if err != nil {
 		return err
-	}
-	if f.limit != 0 || f.after != "" {
-		return httpd.InvalidField("limit", "limit and after are for lists")
 	}
 	if watching := s.watching.Add(1); watching > int64(s.maxWatchers) {
 		s.watching.Add(-1)
