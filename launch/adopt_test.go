@@ -39,6 +39,7 @@ func orphan(t *testing.T, dir string, reg daemon) (pid int, entry registry.Entry
 func adopting(t *testing.T, dir string, reg daemon) launch.Config {
 	cfg := keptConfig(dir)
 	cfg.Registry, cfg.Adopt = registryClient(t, reg.url), true
+	cfg.SpawnedBy = "the next"
 	return cfg
 }
 
@@ -48,8 +49,8 @@ func TestAdopt(t *testing.T) {
 	dir, reg := t.TempDir(), startRegistry(t, "127.0.0.1:0")
 	pid, entry := orphan(t, dir, reg)
 	l := onlyLaunch(t, dir)
-	if l.Status != launch.IsOrphaned || l.PID != pid || l.Registry {
-		t.Errorf("listed as %+v, want pid %d, orphaned", l, pid)
+	if l.Status != launch.IsOrphaned || l.PID != pid || l.Registry || l.SpawnedBy != "the first" {
+		t.Errorf("listed as %+v, want pid %d, orphaned, of the first", l, pid)
 	}
 	orphans, err := launch.Orphans(dir)
 	if err != nil || len(orphans) != 1 || string(orphans[0].Resume) != `{"any":"thing"}` {
@@ -70,8 +71,8 @@ func TestAdopt(t *testing.T) {
 	if e := onlyWorker(t, registryClient(t, reg.url)); e.InstanceID != entry.InstanceID {
 		t.Errorf("the registry has instance %s, not %s", e.InstanceID, entry.InstanceID)
 	}
-	if l := onlyLaunch(t, dir); l.Status != launch.IsReady || l.PID != pid || l.SupervisorPID != os.Getpid() {
-		t.Errorf("listed as %+v, want pid %d, ready, by %d", l, pid, os.Getpid())
+	if l := onlyLaunch(t, dir); l.Status != launch.IsReady || l.PID != pid || l.SupervisorPID != os.Getpid() || l.SpawnedBy != "the next" {
+		t.Errorf("listed as %+v, want pid %d, ready, by %d, of the next", l, pid, os.Getpid())
 	}
 	<-r.lines // they are followed on
 	r.end()

@@ -53,7 +53,7 @@ type Config struct {
 	// to close.
 	Registry *registry.Client
 	Queen    *queen.Client
-	// SpawnedBy is told to both: "gui", "hive-NAME".
+	// SpawnedBy is told to both, and shown by List: "gui", "hive-NAME".
 	SpawnedBy string
 	// HeartbeatInterval is the registry's; the queen is beaten to half as often. 15 s
 	// when zero.

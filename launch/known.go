@@ -20,7 +20,7 @@ func (l *launching) showAs(ctx context.Context, id string) error {
 	l.shown = state{
 		Launch: Launch{
 			Type: l.cfg.Type, Model: l.cfg.Model, Engine: l.cfg.Engine, Detached: l.cfg.Detached, StartedAt: time.Now(),
-			ID: id,
+			ID: id, SpawnedBy: l.cfg.SpawnedBy,
 		},
 		Host: l.cfg.Host, LeaseDir: l.cfg.Ports.Dir, OnOrphan: l.cfg.OnOrphan, Resume: l.cfg.Resume,
 	}
@@ -111,7 +111,7 @@ func (l *launching) writeDown(a supervisor.Attempt, spec supervisor.Spec) error 
 	s := &l.shown
 	s.Boot, s.Launcher, s.Guard = guard.Boot(), guard.Self(), a.Guard.Process()
 	s.Cgroup = a.Guard.Traces().Cgroup
-	s.SupervisorPID, s.Detached = s.Launcher.PID, l.cfg.Detached
+	s.SupervisorPID, s.Detached, s.SpawnedBy = s.Launcher.PID, l.cfg.Detached, l.cfg.SpawnedBy
 	s.Life, s.Log = a.Life, spec.LogFile.Path
 	spec = spec.WithDefaults()
 	s.StopSignal, s.SecondSignal = int(spec.StopSignal), int(spec.SecondSignal)

@@ -97,6 +97,7 @@ func launcher(args []string) error {
 func keptConfig(dir string) launch.Config {
 	cfg := config()
 	cfg.ID, cfg.RuntimeDir, cfg.LogDir = "of-another", dir, filepath.Join(dir, "logs")
+	cfg.SpawnedBy = "the first"
 	cfg.OnOrphan, cfg.Resume = launch.KeepOrphan, []byte(`{"any":"thing"}`)
 	cfg.Program = self(launch.Command([]string{program.WorkerName, "{port}"}, launch.Health{TCP: true}))
 	program := cfg.Program

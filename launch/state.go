@@ -41,7 +41,8 @@ type Launch struct {
 	Restarts      int       `json:"restarts"`
 	StartedAt     time.Time `json:"started_at"` // of the present life
 	Detached      bool      `json:"detached"`
-	Registry      bool      `json:"registry"` // registered there now
+	SpawnedBy     string    `json:"spawned_by,omitempty"` // Config.SpawnedBy
+	Registry      bool      `json:"registry"`             // registered there now
 	Queen         bool      `json:"queen"`
 }
 
