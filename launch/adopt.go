@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"syscall"
 	"time"
@@ -171,11 +172,24 @@ func Orphans(runtimeDir string) ([]Orphan, error) {
 		if l.Status != IsOrphaned {
 			continue
 		}
-		if s, err := readState(recordBase(runtimeDir, l.ID)); err == nil {
-			orphans = append(orphans, Orphan{l, s.Resume})
+		if resume, err := ResumeOf(runtimeDir, l.ID); err == nil { // else it ended just now
+			orphans = append(orphans, Orphan{l, resume})
 		}
 	}
 	return orphans, nil
+}
+
+// ResumeOf is Config.Resume of a launch that List shows, orphaned or not; nil for one that
+// has none. It fails with ErrNotThere for one that is not recorded.
+func ResumeOf(runtimeDir, id string) (json.RawMessage, error) {
+	s, err := readState(recordBase(runtimeDir, id))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = ErrNotThere
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find how %s was launched: %w", id, err)
+	}
+	return s.Resume, nil
 }
 
 // adopt takes over the child that the launch is to begin with; nil where it is to start

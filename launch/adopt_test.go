@@ -74,6 +74,12 @@ func TestAdopt(t *testing.T) {
 	if l := onlyLaunch(t, dir); l.Status != launch.IsReady || l.PID != pid || l.SupervisorPID != os.Getpid() || l.SpawnedBy != "the next" {
 		t.Errorf("listed as %+v, want pid %d, ready, by %d, of the next", l, pid, os.Getpid())
 	}
+	if resume, err := launch.ResumeOf(dir, l.ID); err != nil || string(resume) != `{"any":"thing"}` {
+		t.Errorf("how it was launched: %s, %v", resume, err)
+	}
+	if _, err := launch.ResumeOf(dir, "nobody"); !errors.Is(err, launch.ErrNotThere) {
+		t.Errorf("how nobody was launched: %v", err)
+	}
 	<-r.lines // they are followed on
 	r.end()
 	if !isGone(pid) {

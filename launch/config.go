@@ -73,7 +73,7 @@ type Config struct {
 	// RuntimeDir, and no shared Guard.
 	OnOrphan OnOrphan
 	// Resume is kept with the launch for whoever is to adopt its child: what one needs to
-	// make this Config again. Orphans has it. Only this user can read it.
+	// make this Config again. Orphans and ResumeOf have it. Only this user can read it.
 	Resume json.RawMessage
 	// Adopt takes over the kept child of ID in place of starting one: the same process,
 	// port and instance. Where there is none, Run fails with a *NotOrphanedError.
