@@ -12,6 +12,7 @@ import (
 
 	"github.com/rbee-launch/rbee-launch/internal/cli"
 	"github.com/rbee-launch/rbee-launch/launch"
+	"github.com/rbee-launch/rbee-launch/launch/sidecar"
 )
 
 // somebody names launches: ids, or all.
@@ -301,12 +302,17 @@ func (c *adoptCmd) Run(call *cli.Call) error {
 }
 
 func (c *adoptCmd) adopt(call *cli.Call, o launch.Orphan) error {
-	var said resume
-	if err := json.Unmarshal(o.Resume, &said); err != nil || len(said.Args) == 0 {
+	said, err := sidecar.ReadResume(o.Resume)
+	if err != nil {
 		return cli.WithHint(fmt.Errorf("adopt %s: it was not launched by this command", o.ID),
 			"start the program that launched it, or 'rbee-launch stop %s'", o.ID)
 	}
-	return detach(call, c.outputFlags, 2, resumed{resume: said, adopt: o.ID})
+	path, err := successor(said)
+	if err != nil {
+		return cli.WithHint(fmt.Errorf("adopt %s: %w", o.ID, err),
+			"start the program that launched it, or 'rbee-launch stop %s'", o.ID)
+	}
+	return detach(call, c.outputFlags, 2, said.Command(path, o.ID))
 }
 
 type upgradeCmd struct{ somebody }
@@ -321,16 +327,30 @@ func (c *upgradeCmd) Run(call *cli.Call) error {
 	if err != nil {
 		return err
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
 	for _, id := range ids {
-		if err := upgrade(call, dir, id, self); err != nil {
+		path, err := newVersion(dir, id)
+		if err != nil {
+			return fmt.Errorf("upgrade %s: %w", id, err)
+		}
+		if err := upgrade(call, dir, id, path); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// newVersion is the file of the program that a launch is to go on as. What does not say
+// how it was launched is for its launcher to refuse.
+func newVersion(dir, id string) (string, error) {
+	kept, err := launch.ResumeOf(dir, id)
+	if err != nil {
+		return "", err
+	}
+	said, err := sidecar.ReadResume(kept)
+	if err != nil {
+		return os.Executable()
+	}
+	return successor(said)
 }
 
 func upgrade(call *cli.Call, dir, id, path string) error {

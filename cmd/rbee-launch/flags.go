@@ -2,12 +2,14 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"net/netip"
 	"time"
 
 	"github.com/rbee-launch/rbee-launch/internal/cli"
 	"github.com/rbee-launch/rbee-launch/launch"
+	"github.com/rbee-launch/rbee-launch/launch/sidecar"
 	"github.com/rbee-launch/rbee-launch/ports"
 	queen "github.com/rbee-launch/rbee-launch/queen/client"
 	"github.com/rbee-launch/rbee-launch/registry"
@@ -85,8 +87,10 @@ type outputFlags struct {
 	LogLevel string `help:"What the launcher says of its own doings, on stderr: ${enum}." enum:"debug,info,warn,error" default:"warn" group:"output"`
 }
 
-func (f outputFlags) logger(call *cli.Call) *slog.Logger {
-	return cli.LogFlags{LogLevel: f.LogLevel, LogFormat: "text"}.Logger(call.Stderr)
+func (f outputFlags) logger(call *cli.Call) *slog.Logger { return f.loggerTo(call.Stderr) }
+
+func (f outputFlags) loggerTo(w io.Writer) *slog.Logger {
+	return cli.LogFlags{LogLevel: f.LogLevel, LogFormat: "text"}.Logger(w)
 }
 
 // config makes the part of a launch that every child has in common.
@@ -151,14 +155,16 @@ func (f knownFlags) config(cfg launch.Config) (_ launch.Config, closer func(), e
 }
 
 // foreground launches a child, shows what happens, and stays until it has ended.
-func foreground(call *cli.Call, out outputFlags, cfg launch.Config) error {
+func foreground(call *cli.Call, out outputFlags, o sidecar.Options) error {
+	cfg := o.Config
 	cfg.Log = out.logger(call)
 	show := newShow(call, out, places(cfg))
 	cfg.OnEvent, cfg.OnLine = show.event, show.line
 	exitCode := inContainer(&cfg)
 	service := newService(cfg.Log)
 	defer service.close()
-	err := launchOn(call, role{}, service.follow(cfg))
+	o.Config = service.follow(cfg)
+	err := sidecar.Launch(call.Context, o)
 	show.close()
 	return exitCode(err)
 }

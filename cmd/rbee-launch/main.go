@@ -11,11 +11,15 @@ import (
 	"github.com/rbee-launch/rbee-launch/internal/cli"
 	"github.com/rbee-launch/rbee-launch/internal/pid1"
 	"github.com/rbee-launch/rbee-launch/internal/program"
+	"github.com/rbee-launch/rbee-launch/launch/sidecar"
 	"github.com/rbee-launch/rbee-launch/ports"
 	queen "github.com/rbee-launch/rbee-launch/queen/client"
 	"github.com/rbee-launch/rbee-launch/registry"
 	"github.com/rbee-launch/rbee-launch/supervisor/guard"
 )
+
+// ownName is this program's, by whatever name it was called.
+const ownName = sidecar.DefaultProgram
 
 func main() { os.Exit(run()) }
 
@@ -24,15 +28,15 @@ func main() { os.Exit(run()) }
 func run() int {
 	guard.Main()
 	pid1.Main()
-	if name := filepath.Base(os.Args[0]); program.Knows(name) {
-		return program.Main(name, os.Args[1:])
+	if called := filepath.Base(os.Args[0]); program.Knows(called) {
+		return program.Main(called, os.Args[1:])
 	}
 	return cli.Main(app(), os.Args[1:])
 }
 
 func app() cli.App {
 	return cli.App{
-		Name:    "rbee-launch",
+		Name:    ownName,
 		About:   "Start a server, know that it is ready, have others find it, keep it alive, leave nothing behind.",
 		Grammar: &grammar{},
 		Vars: kong.Vars{
