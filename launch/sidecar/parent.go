@@ -28,7 +28,7 @@ type parent struct {
 
 	mu     sync.Mutex
 	log    *timberjack.Logger // for what is to be told when the parent is gone
-	closed bool
+	closed bool               // it is told nothing more
 }
 
 func newParent(r Role, logDir string) *parent {
@@ -67,6 +67,7 @@ func (p *parent) tell(m Message) {
 	if m.Event != nil && m.Event.Event == launch.Progress && len(p.queue) >= maxProgress {
 		return
 	}
+	p.closed = m.End != nil // the log goes on in its file alone
 	select {
 	case p.queue <- m:
 	default: // it has not read for a long time
