@@ -23,5 +23,5 @@
 // The program's main must begin with guard.Main (package supervisor/guard).
 //
 // It does not choose an engine (package engines does), nor make a process of its own for
-// a launch that is to outlive its caller; the command line does.
+// a launch that is to outlive its caller (package launch/sidecar does).
 package launch

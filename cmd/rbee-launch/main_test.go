@@ -23,6 +23,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"rbee-launch":        main,
 		panicking:            panicLater,
+		otherName:            other,
 		program.RegistryName: daemon(program.RegistryName),
 		program.QueenName:    daemon(program.QueenName),
 		program.WorkerName:   daemon(program.WorkerName),
