@@ -7,6 +7,8 @@
 //	...                      // a model server lives and ends
 //	after, err := devices.Settle(ctx, before, func(left int64) { ... })
 //
+// List tells which GPUs there are.
+//
 // It asks nvidia-smi, the one program that every driver comes with. It can't tell whose
 // memory it is: where others use a device too, it waits for the memory in use to fall no
 // longer. It knows nothing of GPUs of other makes.

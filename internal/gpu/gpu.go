@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,6 +19,8 @@ const askLimit = 2 * time.Second
 type Devices struct {
 	smi string // nvidia-smi
 	ids string // for its --id; "" is all
+
+	asking atomic.Int32 // how many nvidia-smi have not ended yet
 }
 
 // Memory is what is in use on each device, in bytes, by the device's UUID.
@@ -44,7 +47,16 @@ func Find(env []string) *Devices {
 
 // Used asks how much memory is in use on each device. It takes 2 s at most.
 func (d *Devices) Used(ctx context.Context) (Memory, error) {
-	args := []string{"--query-gpu=uuid,memory.used", "--format=csv,noheader,nounits"}
+	out, err := d.ask(ctx, "uuid,memory.used")
+	if err != nil {
+		return nil, fmt.Errorf("ask %s for memory: %w", d.smi, err)
+	}
+	return parse(out)
+}
+
+// ask runs nvidia-smi with a query for the devices. It takes 2 s at most.
+func (d *Devices) ask(ctx context.Context, query string) ([]byte, error) {
+	args := []string{"--query-gpu=" + query, "--format=csv,noheader,nounits"}
 	if d.ids != "" {
 		args = append(args, "--id="+d.ids)
 	}
@@ -55,21 +67,23 @@ func (d *Devices) Used(ctx context.Context) (Memory, error) {
 		err error
 	}
 	answered := make(chan answer, 1)
+	d.asking.Add(1)
 	// Not waited for when time is up: in a driver that hangs, even SIGKILL waits.
 	go func() {
 		cmd := exec.CommandContext(ctx, d.smi, args...)
 		cmd.WaitDelay = askLimit
 		out, err := cmd.Output()
+		d.asking.Add(-1) // before the answer: whoever has that may ask again
 		answered <- answer{out, err}
 	}()
 	select {
 	case a := <-answered:
 		if a.err != nil {
-			return nil, fmt.Errorf("ask %s for memory: %w: %s", d.smi, a.err, bytes.TrimSpace(a.out))
+			return nil, fmt.Errorf("%w: %s", a.err, bytes.TrimSpace(a.out))
 		}
-		return parse(a.out)
+		return a.out, nil
 	case <-ctx.Done():
-		return nil, fmt.Errorf("ask %s for memory: %w", d.smi, context.Cause(ctx))
+		return nil, context.Cause(ctx)
 	}
 }
 
