@@ -71,8 +71,7 @@ func withHosts(snap registry.Snapshot, teller string) registry.Snapshot {
 
 // announce keeps the queen in the registry until ctx ends.
 func (q *Queen) announce(ctx context.Context, reg *registry.Client, self registry.Component) error {
-	a := registry.Announcement{To: reg, Component: self, Interval: q.cfg.HeartbeatInterval, Log: q.log}
-	if err := a.Run(ctx); err != nil {
+	if err := reg.Announce(ctx, self); err != nil {
 		// Another life of this queen is registered: it is the one to be found,
 		// while whoever has our address may go on using it.
 		q.log.Warn("not in the registry any more", "err", fmt.Errorf("queen %s: %w", self.ID, err))

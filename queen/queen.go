@@ -63,7 +63,9 @@ func (q *Queen) Run(ctx context.Context, ln net.Listener) error {
 	access.Hosts = append([]string{q.cfg.Advertise}, access.Hosts...) // the name we gave out ourselves
 	g, ctx := errgroup.WithContext(ctx)
 	if q.cfg.RegistryURL != "" {
-		reg, err := registry.NewClient(registry.Config{URL: q.cfg.RegistryURL, Token: q.cfg.Token, Log: q.log})
+		reg, err := registry.NewClient(registry.Config{
+			URL: q.cfg.RegistryURL, Token: q.cfg.Token, HeartbeatInterval: q.cfg.HeartbeatInterval, Log: q.log,
+		})
 		if err != nil {
 			return errors.Join(err, ln.Close())
 		}

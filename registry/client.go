@@ -24,6 +24,8 @@ type Config struct {
 	Timeout time.Duration // for a whole request; 5 s when zero
 	Connect time.Duration // for connecting alone; 2 s when zero
 	Log     *slog.Logger  // silent when nil
+
+	HeartbeatInterval time.Duration // of Announce; 15 s when zero, and never longer than the registry asks for
 }
 
 // maxAnswer bounds what is read of an answer: room for 100,000 plain entries.
@@ -33,6 +35,7 @@ const maxAnswer = 64 << 20
 type Client struct {
 	http *resty.Client
 	log  *slog.Logger
+	beat time.Duration // between heartbeats
 
 	mu    sync.Mutex
 	known map[string]known // the last answer to each query, by its path
@@ -73,7 +76,10 @@ func NewClient(cfg Config) (*Client, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Client{http: rc, log: log, known: map[string]known{}}, nil
+	return &Client{
+		http: rc, log: log, known: map[string]known{},
+		beat: cmp.Or(cfg.HeartbeatInterval, HeartbeatInterval),
+	}, nil
 }
 
 // quiet keeps resty from writing to stderr: errors are returned.
@@ -121,6 +127,15 @@ func (c *Client) identified(ctx context.Context, method, path, what string, comp
 		return fmt.Errorf("%s %s at the registry: %w", what, comp.ID, err)
 	}
 	return nil
+}
+
+// Announce keeps comp known until ctx ends: it registers, beats, registers again when the
+// registry has forgotten comp or was started anew, and unregisters at the end. A registry
+// that is away is no error. It returns early only with ErrSuperseded: another instance is
+// comp now. Announcement has more to choose.
+func (c *Client) Announce(ctx context.Context, comp Component) error {
+	a := Announcement{To: c, Component: comp, Interval: c.beat, Log: c.log}
+	return a.Run(ctx)
 }
 
 // Workers lists the workers that f chooses, by id.

@@ -6,7 +6,7 @@
 //	defer c.Close()
 //	workers, err := c.Workers(ctx, registry.Filter{Status: registry.Online})
 //	...
-//	err = (&registry.Announcement{To: c, Component: me}).Run(ctx)
+//	err = c.Announce(ctx, me) // until ctx ends
 //
 // A query whose answer can't be had gives the last one known, marked stale: a
 // registry that is away stops nobody from working. Announcement takes any
