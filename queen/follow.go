@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"net/url"
-	"slices"
 	"time"
 
 	"github.com/rbee-launch/rbee-launch/registry"
@@ -21,10 +19,6 @@ const (
 // follow keeps the table in step with the registry until ctx ends. While the
 // registry is away the last view of it stays.
 func (q *Queen) follow(ctx context.Context, reg *registry.Client) error {
-	teller := "localhost"
-	if u, err := url.Parse(q.cfg.RegistryURL); err == nil && !ours(u.Hostname()) {
-		teller = u.Hostname()
-	}
 	failures := 0
 	for {
 		answer, err := reg.Components(ctx)
@@ -40,7 +34,7 @@ func (q *Queen) follow(ctx context.Context, reg *registry.Client) error {
 		default:
 			failures = 0
 			q.following.Store(connected)
-			if q.table.learn(time.Now(), withHosts(answer.Value, teller)) {
+			if q.table.learn(time.Now(), answer.Value) {
 				q.hurry()
 			}
 		}
@@ -55,18 +49,6 @@ func (q *Queen) away(failures int, err error) {
 	if failures == 1 || failures == 10 || failures%100 == 0 {
 		q.log.Warn("the registry is away: going on with what is known", "failures", failures, "err", err)
 	}
-}
-
-// withHosts is snap with hosts that can be reached from here: a registry on
-// another machine may list its neighbours as localhost.
-func withHosts(snap registry.Snapshot, teller string) registry.Snapshot {
-	snap.Workers, snap.Hives = slices.Clone(snap.Workers), slices.Clone(snap.Hives)
-	for _, entries := range [][]registry.Entry{snap.Workers, snap.Hives} {
-		for i := range entries {
-			entries[i].Hostname = registry.Reachable(entries[i].Hostname, teller)
-		}
-	}
-	return snap
 }
 
 // announce keeps the queen in the registry until ctx ends.

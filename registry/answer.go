@@ -31,25 +31,39 @@ type known struct {
 // maxKnown bounds the answers kept: filters come in any number.
 const maxKnown = 64
 
+// question is one query of the registry.
+type question[T any] struct {
+	what, path string
+	reach      func(hosts, T) // makes an answer's hosts those for this machine
+}
+
 // query asks, and falls back on the last answer. It fails only where there
 // never was one.
-func query[T any](ctx context.Context, c *Client, what, path string) (Answer[T], error) {
-	last, asked := c.lastKnown(path)
-	fresh, cause := c.ask(ctx, path, last)
+func query[T any](ctx context.Context, c *Client, q question[T]) (Answer[T], error) {
+	last, asked := c.lastKnown(q.path)
+	fresh, cause := c.ask(ctx, q.path, last)
 	var a Answer[T]
 	if cause == nil {
 		// An answer that does not decode is no answer, and must not be kept.
-		if cause = decode(fresh.body, &a.Value); cause == nil {
-			c.keep(path, fresh)
+		if a.Value, cause = read(c, q, fresh.body); cause == nil {
+			c.keep(q.path, fresh)
 			a.AsOf = fresh.asOf
 			return a, nil
 		}
 	}
+	cause = fmt.Errorf("%s: %w", q.what, cause)
 	if !asked {
-		return Answer[T]{}, fmt.Errorf("%s: %w", what, cause)
+		return Answer[T]{}, cause
 	}
-	a = Answer[T]{Stale: true, AsOf: last.asOf, Cause: fmt.Errorf("%s: %w", what, cause)}
-	return a, decode(last.body, &a.Value)
+	value, err := read(c, q, last.body)
+	return Answer[T]{Value: value, Stale: true, AsOf: last.asOf, Cause: cause}, err
+}
+
+func read[T any](c *Client, q question[T], body []byte) (value T, err error) {
+	if err = decode(body, &value); err == nil {
+		q.reach(c.here, value)
+	}
+	return value, err
 }
 
 // ask gets path; an unchanged answer is last with a new date.

@@ -36,6 +36,7 @@ type Client struct {
 	http *resty.Client
 	log  *slog.Logger
 	beat time.Duration // between heartbeats
+	here hosts
 
 	mu    sync.Mutex
 	known map[string]known // the last answer to each query, by its path
@@ -79,6 +80,7 @@ func NewClient(cfg Config) (*Client, error) {
 	return &Client{
 		http: rc, log: log, known: map[string]known{},
 		beat: cmp.Or(cfg.HeartbeatInterval, HeartbeatInterval),
+		here: hostsOf(base),
 	}, nil
 }
 
@@ -138,24 +140,27 @@ func (c *Client) Announce(ctx context.Context, comp Component) error {
 	return a.Run(ctx)
 }
 
+// The hosts in answers are for this machine: what a registry on another one lists as
+// localhost is at the registry's host.
+
 // Workers lists the workers that f chooses, by id.
 func (c *Client) Workers(ctx context.Context, f Filter) (Answer[[]Entry], error) {
-	return query[[]Entry](ctx, c, "list workers", "/v1/registry/workers?"+f.values().Encode())
+	return query(ctx, c, question[[]Entry]{"list workers", "/v1/registry/workers?" + f.values().Encode(), hosts.list})
 }
 
 // Hives lists the hives, by id.
 func (c *Client) Hives(ctx context.Context) (Answer[[]Entry], error) {
-	return query[[]Entry](ctx, c, "list hives", "/v1/registry/hives")
+	return query(ctx, c, question[[]Entry]{"list hives", "/v1/registry/hives", hosts.list})
 }
 
 // Queen is the queen; its Value is nil when there is none.
 func (c *Client) Queen(ctx context.Context) (Answer[*Entry], error) {
-	return query[*Entry](ctx, c, "find the queen", "/v1/registry/queen")
+	return query(ctx, c, question[*Entry]{"find the queen", "/v1/registry/queen", hosts.one})
 }
 
 // Components is everything at one revision.
 func (c *Client) Components(ctx context.Context) (Answer[Snapshot], error) {
-	return query[Snapshot](ctx, c, "list components", "/v1/registry/components")
+	return query(ctx, c, question[Snapshot]{"list components", "/v1/registry/components", hosts.all})
 }
 
 func (f Filter) values() url.Values {

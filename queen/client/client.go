@@ -87,7 +87,8 @@ func (c *Client) Close() { c.http.GetClient().CloseIdleConnections() }
 func Default(context.Context) (string, error) { return DefaultURL, nil }
 
 // Through finds the queen that the registry knows, else at DefaultURL: she may
-// be there without a registry.
+// be there without a registry. While the registry is away, where she was last known to
+// be counts.
 func Through(reg *registry.Client) func(context.Context) (string, error) {
 	return func(ctx context.Context) (string, error) {
 		answer, err := reg.Queen(ctx)

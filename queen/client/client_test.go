@@ -185,6 +185,21 @@ func TestThroughTheRegistryElseTheDefault(t *testing.T) {
 	}
 }
 
+// A registry and a queen on another machine, where she calls herself localhost.
+func TestThroughARegistryElsewhere(t *testing.T) {
+	reg, err := registry.NewClient(registry.Config{URL: elsewhere(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(reg.Close)
+	if _, err := reg.Register(t.Context(), registry.Component{Kind: registry.Queen, ID: "queen", Hostname: "localhost", Port: 7833}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := client.Through(reg)(t.Context()); err != nil || got != "http://box2.test:7833" {
+		t.Errorf("she is at %q, %v", got, err)
+	}
+}
+
 func TestHTTPS(t *testing.T) {
 	t.Parallel()
 	ts := httptest.NewUnstartedServer(queen.New(queen.Config{}).Handler())
