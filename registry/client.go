@@ -21,11 +21,14 @@ type Config struct {
 	URL     string        // the registry's; DefaultURL when empty
 	Token   string        // the bearer token that is asked of callers beyond loopback
 	TLS     *tls.Config   // for https URLs; trusts the system's roots when nil
-	Timeout time.Duration // for a whole request; 5 s when zero
+	Timeout time.Duration // for a whole request, and for a watch to begin; 5 s when zero
 	Connect time.Duration // for connecting alone; 2 s when zero
 	Log     *slog.Logger  // silent when nil
 
 	HeartbeatInterval time.Duration // of Announce; 15 s when zero, and never longer than the registry asks for
+
+	Silence      time.Duration // of a watch, after which its connection is given up; 37.5 s when zero, as the registry says something every 15 s
+	PollInterval time.Duration // between looks at a registry that can't be watched; 1 s when zero
 }
 
 // maxAnswer bounds what is read of an answer: room for 100,000 plain entries.
@@ -33,10 +36,15 @@ const maxAnswer = 64 << 20
 
 // Client talks to one registry. It is safe for concurrent use.
 type Client struct {
-	http *resty.Client
-	log  *slog.Logger
-	beat time.Duration // between heartbeats
-	here hosts
+	http    *resty.Client
+	streams *http.Client // the same without a limit for the whole
+	log     *slog.Logger
+	here    hosts
+
+	beat      time.Duration // between heartbeats
+	timeout   time.Duration // of a request
+	silence   time.Duration // of a stream
+	pollEvery time.Duration
 
 	mu    sync.Mutex
 	known map[string]known // the last answer to each query, by its path
@@ -65,9 +73,10 @@ func NewClient(cfg Config) (*Client, error) {
 		MaxIdleConnsPerHost: 4,
 		IdleConnTimeout:     90 * time.Second,
 	}
+	timeout := cmp.Or(cfg.Timeout, 5*time.Second)
 	rc := resty.NewWithClient(&http.Client{Transport: transport}).
 		SetBaseURL(base.String()).
-		SetTimeout(cmp.Or(cfg.Timeout, 5*time.Second)).
+		SetTimeout(timeout).
 		SetResponseBodyLimit(maxAnswer).
 		SetLogger(quiet{})
 	if cfg.Token != "" {
@@ -78,9 +87,11 @@ func NewClient(cfg Config) (*Client, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	return &Client{
-		http: rc, log: log, known: map[string]known{},
-		beat: cmp.Or(cfg.HeartbeatInterval, HeartbeatInterval),
-		here: hostsOf(base),
+		http: rc, streams: &http.Client{Transport: transport}, log: log, here: hostsOf(base), known: map[string]known{},
+		beat:      cmp.Or(cfg.HeartbeatInterval, HeartbeatInterval),
+		timeout:   timeout,
+		silence:   cmp.Or(cfg.Silence, 37500*time.Millisecond),
+		pollEvery: cmp.Or(cfg.PollInterval, time.Second),
 	}, nil
 }
 
@@ -160,8 +171,11 @@ func (c *Client) Queen(ctx context.Context) (Answer[*Entry], error) {
 
 // Components is everything at one revision.
 func (c *Client) Components(ctx context.Context) (Answer[Snapshot], error) {
-	return query(ctx, c, question[Snapshot]{"list components", "/v1/registry/components", hosts.all})
+	return query(ctx, c, everything)
 }
+
+// everything is what Components asks for.
+var everything = question[Snapshot]{"list components", "/v1/registry/components", hosts.all}
 
 func (f Filter) values() url.Values {
 	v := url.Values{}

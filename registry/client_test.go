@@ -38,6 +38,9 @@ type watched struct {
 	door *door
 }
 
+// Unwrap is for http.ResponseController: a stream flushes.
+func (w *watched) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
 func (w *watched) WriteHeader(status int) {
 	if status == http.StatusNotModified {
 		w.door.notModified.Add(1)

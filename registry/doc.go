@@ -8,10 +8,14 @@
 //	...
 //	err = c.Announce(ctx, me) // until ctx ends
 //
-// A query whose answer can't be had gives the last one known, marked stale: a
-// registry that is away stops nobody from working. Announcement takes any
-// Registrar, since the queen is one too.
+//	for view := range c.Watch(ctx) { // one for what changes, and one every now and then
+//		...
+//	}
 //
-// It keeps no table (registry/server does), starts no process, and does not
-// watch for changes yet: ask again, an unchanged answer costs one 304.
+// A query whose answer can't be had gives the last one known, marked stale, and a watch
+// goes on: a registry that is away stops nobody from working. Hosts in answers are ones
+// that can be reached from here. Announcement takes any Registrar, since the queen is one
+// too.
+//
+// It keeps no table (registry/server does), and starts no process.
 package registry
