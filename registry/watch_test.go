@@ -34,15 +34,17 @@ func serveWatched(t *testing.T, h http.Handler) *httptest.Server {
 type viewer struct {
 	t    *testing.T
 	next func() (registry.View, bool)
+	end  func() // of the watch
 	last registry.View
 }
 
 func watch(t *testing.T, c *registry.Client) *viewer {
 	t.Helper()
 	ctx, stop := context.WithTimeout(context.Background(), 20*time.Second)
-	next, end := iter.Pull(c.Watch(ctx))
-	t.Cleanup(func() { end(); stop() })
-	return &viewer{t: t, next: next}
+	next, leave := iter.Pull(c.Watch(ctx))
+	end := func() { leave(); stop() }
+	t.Cleanup(end)
+	return &viewer{t: t, next: next, end: end}
 }
 
 // until takes views up to the first that is as wanted.
