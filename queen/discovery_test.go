@@ -228,6 +228,7 @@ func TestTheRegistryGoesAwayAndComesBackEmpty(t *testing.T) {
 	await(t, q, "the worker", func(l []client.Worker) bool { return len(l) == 1 })
 
 	life.Store(nil)
+	front.CloseClientConnections()
 	awaitHealth(t, url, "away")
 	if list, err := q.Workers(t.Context()); err != nil || len(list) != 1 || list[0].Status != registry.Online {
 		t.Errorf("while the registry is away: %+v, %v", list, err)

@@ -7,7 +7,7 @@
 //	err = q.Run(ctx, ln) // until ctx ends
 //
 // Workers become known in two ways, and doubles are one worker: whoever spawned
-// one registers it here (the fast path), and the registry's list is followed (the
+// one registers it here (the fast path), and the registry is watched (the
 // truth: any start order ends in the same state). Without a registry the first
 // way alone works. Lists are bare JSON arrays, sorted by id; their times are for
 // people, statuses are judged by the monotonic clock.

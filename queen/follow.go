@@ -3,7 +3,6 @@ package queen
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/rbee-launch/rbee-launch/registry"
@@ -19,36 +18,24 @@ const (
 // follow keeps the table in step with the registry until ctx ends. While the
 // registry is away the last view of it stays.
 func (q *Queen) follow(ctx context.Context, reg *registry.Client) error {
-	failures := 0
-	for {
-		answer, err := reg.Components(ctx)
-		if err == nil && answer.Stale {
-			err = answer.Cause
-		}
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil:
-			failures++
-			q.away(failures, err)
-		default:
-			failures = 0
+	for view := range reg.Watch(ctx) {
+		if view.Connected {
 			q.following.Store(connected)
-			if q.table.learn(time.Now(), answer.Value) {
-				q.hurry()
-			}
+		} else {
+			q.following.Store(awayRegistry)
 		}
-		if !sleep(ctx, jittered(q.cfg.PollInterval, rand.Float64())) {
+		began := time.Now()
+		if !q.table.learn(began, view) {
+			continue
+		}
+		q.hurry()
+		// Where much changes, views come as fast as they are taken in. The next one waits, so
+		// that a quarter of a processor goes into that at most.
+		if !sleep(ctx, 3*time.Since(began)) {
 			return nil
 		}
 	}
-}
-
-func (q *Queen) away(failures int, err error) {
-	q.following.Store(awayRegistry)
-	if failures == 1 || failures == 10 || failures%100 == 0 {
-		q.log.Warn("the registry is away: going on with what is known", "failures", failures, "err", err)
-	}
+	return nil
 }
 
 // announce keeps the queen in the registry until ctx ends.
@@ -59,11 +46,6 @@ func (q *Queen) announce(ctx context.Context, reg *registry.Client, self registr
 		q.log.Warn("not in the registry any more", "err", fmt.Errorf("queen %s: %w", self.ID, err))
 	}
 	return nil
-}
-
-// jittered is d, up to an eighth shorter, so that pollers drift apart.
-func jittered(d time.Duration, chance float64) time.Duration {
-	return d - time.Duration(chance*float64(d)/8)
 }
 
 // sleep is false when ctx ended first.

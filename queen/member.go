@@ -45,7 +45,7 @@ func keyOf(c registry.Component) key { return key{c.Kind, c.ID} }
 // clock is what silence is judged by.
 type clock struct {
 	now     time.Time
-	looked  time.Time // when the registry last confirmed its list
+	looked  time.Time // up to when the registry's list held: now, while it tells of every change
 	woke    time.Time // when we last woke from being stopped ourselves; silence counts from there
 	offline time.Duration
 	forget  time.Duration

@@ -16,7 +16,7 @@ type book struct {
 	dismissed map[key]string
 	epoch     string    // of the registry whose list is in here
 	revision  uint64    // of that list
-	looked    time.Time // when the registry last confirmed it
+	looked    time.Time // when the registry was last heard
 	stale     bool      // a member was replaced since: the list is to be merged again
 }
 
@@ -26,7 +26,7 @@ type book struct {
 func merge(b book, snap registry.Snapshot, c clock) book {
 	next := book{
 		members: maps.Clone(b.members), dismissed: map[key]string{},
-		epoch: snap.Epoch, revision: snap.Revision, looked: c.now,
+		epoch: snap.Epoch, revision: snap.Revision, looked: b.looked,
 	}
 	if next.members == nil {
 		next.members = map[key]member{}

@@ -1,6 +1,7 @@
 package queen
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -139,8 +140,8 @@ func TestMerge(t *testing.T) {
 		if got.listed != c.want.listed || got.left != c.want.left || got.direct != c.want.direct {
 			t.Errorf("%s: listed %q, left %v, direct %v", c.name, got.listed, got.left, got.direct)
 		}
-		if !after.looked.Equal(second(10)) || after.epoch != "e" {
-			t.Errorf("%s: the book is of %v in epoch %q", c.name, after.looked, after.epoch)
+		if after.epoch != "e" {
+			t.Errorf("%s: the book is of epoch %q", c.name, after.epoch)
 		}
 	}
 }
@@ -185,23 +186,75 @@ func TestMergeKeepsWhatTheListDoesNotSay(t *testing.T) {
 	}
 }
 
+// told is a view of a registry that knows one worker.
+func told(revision uint64, status registry.Status, asOf int, cause error) registry.View {
+	return registry.View{
+		Snapshot:  registry.Snapshot{Epoch: "e", Revision: revision, Workers: []registry.Entry{listedAs(status, life1, 1)}},
+		Connected: cause == nil, Cause: cause, AsOf: second(asOf),
+	}
+}
+
 // A registration without an instance replaces what the list said of that id; the
-// list is unchanged, and has to be heard again.
+// list is unchanged, and has to be merged again.
 func TestARegistrationDoesNotHideTheList(t *testing.T) {
 	t.Parallel()
-	tb := newTable(Config{}.withDefaults())
-	snap := registry.Snapshot{Epoch: "e", Revision: 1, Workers: []registry.Entry{listedAs(registry.Online, life1, 1)}}
-	if !tb.learn(second(0), snap) || tb.learn(second(1), snap) {
-		t.Fatal("the first look is news, the second is none")
+	for name, again := range map[string]func(*table){
+		"by the next view":  func(tb *table) { tb.learn(second(3), told(1, registry.Online, 3, nil)) },
+		"by the next sweep": func(tb *table) { tb.sweep(second(3)) },
+	} {
+		tb := newTable(Config{}.withDefaults())
+		if !tb.learn(second(0), told(1, registry.Online, 0, nil)) || tb.learn(second(1), told(1, registry.Online, 1, nil)) {
+			t.Fatal("the first view is news, the second is none")
+		}
+		if _, err := tb.register(second(2), member{Component: component("", 2)}); err != nil {
+			t.Fatal(err)
+		}
+		again(tb)
+		if got := tb.workers(second(3)); got[0].InstanceID != life1 || got[0].Status != registry.Online {
+			t.Errorf("%s: the worker is %+v", name, got[0])
+		}
 	}
-	if _, err := tb.register(second(2), member{Component: component("", 2)}); err != nil {
-		t.Fatal(err)
-	}
-	if !tb.learn(second(3), snap) {
-		t.Error("the list is not merged again")
-	}
-	if got := tb.workers(second(3)); got[0].InstanceID != life1 || got[0].Status != registry.Online {
-		t.Errorf("the worker is %+v", got[0])
+}
+
+// Each view is of the registry as it is, was when it went away, or was before our own life.
+func TestLearn(t *testing.T) {
+	t.Parallel()
+	away := errors.New("away")
+	untried := told(1, registry.Online, 0, away)
+	untried.Cause = nil
+	nothing := registry.View{Cause: away}
+	for _, c := range []struct {
+		name  string
+		views []registry.View // at 0 s, 1 s, ...
+		at    int             // s
+		want  registry.Status // "" is not known
+		seen  int             // s, when it was last seen; -1 is never
+	}{
+		{"nothing is known", []registry.View{nothing}, 1, "", 0},
+		{"not asked yet", []registry.View{untried}, 1, "", 0},
+		{"connected", []registry.View{told(1, registry.Online, 0, nil)}, 1, registry.Online, 1},
+		{"connected, and nothing new for long", []registry.View{told(1, registry.Online, 0, nil)}, 500, registry.Online, 500},
+		{"gone since", []registry.View{told(1, registry.Online, 0, nil), told(1, registry.Online, 0, away)}, 89, registry.Online, 0},
+		{"gone for long", []registry.View{told(1, registry.Online, 0, nil), told(1, registry.Online, 0, away)}, 90, registry.Offline, 0},
+		{"changed, and gone at once", []registry.View{told(1, registry.Online, 0, nil), told(2, registry.Offline, 0, away)}, 2, registry.Offline, 1},
+		{"back again", []registry.View{told(1, registry.Online, 0, nil), told(1, registry.Online, 0, away), told(1, registry.Online, 2, nil)}, 100, registry.Online, 100},
+		{"known from an earlier life", []registry.View{untried, told(1, registry.Online, -9, away)}, 2, registry.Registered, -1},
+		{"the same, for long", []registry.View{untried, told(1, registry.Online, -9, away)}, 91, registry.Offline, -1},
+		{"the same, and confirmed", []registry.View{told(1, registry.Online, -9, away), told(1, registry.Online, 1, nil)}, 2, registry.Online, 2},
+	} {
+		tb := newTable(Config{}.withDefaults())
+		for i, v := range c.views {
+			tb.learn(second(i), v)
+		}
+		list := tb.workers(second(c.at))
+		switch {
+		case len(list) == 0:
+			if c.want != "" {
+				t.Errorf("%s: it is not known", c.name)
+			}
+		case list[0].Status != c.want || !list[0].LastSeen.Equal(second(c.seen)) && c.seen >= 0 || list[0].LastSeen.IsZero() != (c.seen < 0):
+			t.Errorf("%s: it is %s, last seen at %v; want %s, %d", c.name, list[0].Status, list[0].LastSeen, c.want, c.seen)
+		}
 	}
 }
 

@@ -64,7 +64,8 @@ func (q *Queen) Run(ctx context.Context, ln net.Listener) error {
 	g, ctx := errgroup.WithContext(ctx)
 	if q.cfg.RegistryURL != "" {
 		reg, err := registry.NewClient(registry.Config{
-			URL: q.cfg.RegistryURL, Token: q.cfg.Token, HeartbeatInterval: q.cfg.HeartbeatInterval, Log: q.log,
+			URL: q.cfg.RegistryURL, Token: q.cfg.Token, Log: q.log,
+			HeartbeatInterval: q.cfg.HeartbeatInterval, PollInterval: q.cfg.PollInterval,
 		})
 		if err != nil {
 			return errors.Join(err, ln.Close())

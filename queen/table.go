@@ -21,6 +21,8 @@ type table struct {
 	book  book
 	swept time.Time
 	woke  time.Time
+	told  bool              // the registry tells of every change
+	list  registry.Snapshot // the last one that it told; not to be written to
 }
 
 func newTable(cfg Config) *table {
@@ -32,7 +34,11 @@ func newTable(cfg Config) *table {
 
 // clock is read under the lock.
 func (t *table) clock(now time.Time) clock {
-	return clock{now: now, looked: t.book.looked, woke: t.woke, offline: t.offline, forget: t.forget}
+	c := clock{now: now, looked: t.book.looked, woke: t.woke, offline: t.offline, forget: t.forget}
+	if t.told { // so its list holds, also while it has nothing to say
+		c.looked = now
+	}
+	return c
 }
 
 // register keeps a worker that made itself known here.
@@ -123,20 +129,43 @@ func (t *table) dismiss(id, instance string) error {
 	return nil
 }
 
-// learn puts the registry's list in, and reports whether it held news. A list
+// learn puts a view of the registry in, and reports whether it held news. A list
 // that we have costs next to nothing, however long it is.
-func (t *table) learn(now time.Time, snap registry.Snapshot) (news bool) {
+func (t *table) learn(now time.Time, v registry.View) (news bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.book.stale && snap.Epoch == t.book.epoch && snap.Revision == t.book.revision {
-		t.book.looked = now
+	c := t.clock(now) // the list that we have held until now, if it was told
+	t.told = v.Connected
+	remembered := !v.Connected && t.book.epoch == ""
+	switch {
+	case v.Snapshot.Epoch == "", remembered && v.Cause == nil:
+		return false // nothing, or from before we asked
+	case v.Snapshot.Epoch == t.book.epoch && v.Snapshot.Revision == t.book.revision && (!t.book.stale || !v.Connected):
+		t.book.looked = v.AsOf
 		return false
+	case remembered:
+		v.Snapshot = unconfirmed(v.Snapshot)
 	}
-	t.book = merge(t.book, snap, t.clock(now))
+	t.list = v.Snapshot
+	t.book = merge(t.book, t.list, c)
+	t.book.looked, t.book.stale = v.AsOf, remembered
 	return true
 }
 
-// sweep forgets who is gone, and returns them.
+// unconfirmed is a list from a life before this one: of nobody on it do we know that it lives.
+func unconfirmed(snap registry.Snapshot) registry.Snapshot {
+	snap.Workers, snap.Hives = slices.Clone(snap.Workers), slices.Clone(snap.Hives)
+	for _, entries := range [][]registry.Entry{snap.Workers, snap.Hives} {
+		for i := range entries {
+			if entries[i].Status == registry.Online {
+				entries[i].Status = registry.Registered
+			}
+		}
+	}
+	return snap
+}
+
+// sweep forgets who is gone, and returns them. It merges the list again where that is due.
 func (t *table) sweep(now time.Time) (gone []member) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -145,6 +174,9 @@ func (t *table) sweep(now time.Time) (gone []member) {
 	}
 	t.swept = now
 	c := t.clock(now)
+	if t.book.stale && t.told {
+		t.book = merge(t.book, t.list, c)
+	}
 	for k, m := range t.book.members {
 		if m.gone(c) {
 			delete(t.book.members, k)

@@ -14,7 +14,7 @@ type Queen struct {
 	ID           string        `help:"Her id in the registry." default:"queen"`
 	Advertise    string        `help:"The host under which others reach her." default:"localhost" placeholder:"HOST"`
 	OfflineAfter time.Duration `help:"A worker silent for longer is offline." default:"90s"`
-	PollInterval time.Duration `help:"Between looks at the registry; an unchanged one costs a 304." default:"1s"`
+	PollInterval time.Duration `help:"Between looks at a registry that can't be watched." default:"1s"`
 	RegistryURL
 	Beats
 	Access
