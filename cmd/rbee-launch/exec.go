@@ -57,7 +57,7 @@ func (c *execCmd) Run(call *cli.Call) error {
 	if err != nil {
 		return err
 	}
-	if cfg, err = c.lifeFlags.config(call, c.placeFlags.config(cfg)); err != nil {
+	if cfg, err = c.lifeFlags.config(call, c.placeFlags.config(call.Context, c.RegistryURL, cfg)); err != nil {
 		return err
 	}
 	cfg.Program = launch.Command(c.Program, health)

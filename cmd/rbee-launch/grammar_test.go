@@ -10,6 +10,7 @@ import (
 
 	"github.com/rbee-launch/rbee-launch/internal/cli"
 	"github.com/rbee-launch/rbee-launch/launch"
+	"github.com/rbee-launch/rbee-launch/registry"
 )
 
 func parser(t *testing.T) *kong.Kong {
@@ -113,6 +114,39 @@ func TestZeroIsNotUnset(t *testing.T) {
 		cfg, err := parsed.Worker.lifeFlags.config(&cli.Call{}, launch.Config{})
 		if err != nil || cfg.Limits != test.want {
 			t.Errorf("%s: %+v, %v, want %+v", test.args, cfg.Limits, err, test.want)
+		}
+	}
+}
+
+// Where nobody says how others reach it, the way to the registry tells; but who binds it to
+// loopback keeps it to this machine.
+func TestAdvertise(t *testing.T) {
+	const here, there = "http://127.0.0.1:7830", "http://198.51.100.7:7830" // which no packet goes to
+	outside := registry.AdvertiseFor(t.Context(), there)
+	for _, test := range []struct {
+		args, registry, want string
+	}{
+		{"worker", here, "localhost"},
+		{"worker", "", "localhost"},
+		{"worker", there, outside},
+		{"worker --host 0.0.0.0", there, outside},
+		{"worker --host 127.0.0.1", there, ""}, // launch's own default
+		{"worker --advertise box2", there, "box2"},
+		{"worker --advertise box2 --host 127.0.0.1", here, "box2"},
+	} {
+		parsed := &grammar{}
+		a := app()
+		a.Grammar = parsed
+		k, err := a.Parser()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := k.Parse(append(strings.Fields(test.args), "--registry-url", test.registry)); err != nil {
+			t.Fatal(err)
+		}
+		cfg := parsed.Worker.placeFlags.config(t.Context(), parsed.Worker.RegistryURL, launch.Config{})
+		if cfg.Advertise != test.want {
+			t.Errorf("%s at %q: it advertises %q, want %q", test.args, test.registry, cfg.Advertise, test.want)
 		}
 	}
 }

@@ -87,7 +87,7 @@ func (c *workerCmd) Run(call *cli.Call) error {
 	if err != nil {
 		return err
 	}
-	cfg = c.placeFlags.config(cfg)
+	cfg = c.placeFlags.config(call.Context, c.RegistryURL, cfg)
 	if port != 0 {
 		cfg.Port = port
 	}

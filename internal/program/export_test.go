@@ -3,4 +3,6 @@ package program
 var (
 	Serve   = serve
 	OwnOnly = ownOnly
+
+	Advertised = advertised
 )

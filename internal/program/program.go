@@ -1,13 +1,16 @@
 package program
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"os"
 	"time"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/rbee-launch/rbee-launch/internal/cli"
+	"github.com/rbee-launch/rbee-launch/internal/httpd"
 	"github.com/rbee-launch/rbee-launch/queen/client"
 	"github.com/rbee-launch/rbee-launch/registry"
 )
@@ -56,4 +59,16 @@ type Beats struct {
 // RegistryURL is the flag of whatever talks to the registry.
 type RegistryURL struct {
 	RegistryURL string `name:"registry-url" help:"The registry; empty for none (default: ${default})." default:"${registry}" placeholder:"URL"`
+}
+
+// advertised is the host that a daemon gives out: the one that it was told, else the one under
+// which those who use the registry reach it at ln.
+func advertised(ctx context.Context, told string, ln net.Listener, registryURL string) string {
+	switch {
+	case told != "":
+		return told
+	case httpd.IsLoopback(ln.Addr().String()): // whatever the address, nobody else gets in
+		return "localhost"
+	}
+	return registry.AdvertiseFor(ctx, registryURL)
 }

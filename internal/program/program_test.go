@@ -1,0 +1,37 @@
+package program_test
+
+import (
+	"net"
+	"net/netip"
+	"testing"
+
+	"github.com/rbee-launch/rbee-launch/internal/program"
+	"github.com/rbee-launch/rbee-launch/registry"
+)
+
+// placed is a listener that says to be at an address.
+type placed struct {
+	net.Listener
+	addr string
+}
+
+// Addr is net.Listener's.
+func (p placed) Addr() net.Addr { return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(p.addr)) }
+
+func TestAdvertised(t *testing.T) {
+	const here, there = "http://127.0.0.1:7830", "http://198.51.100.7:7830" // which no packet goes to
+	for _, test := range []struct {
+		told, listens, registry, want string
+	}{
+		{"", "0.0.0.0:7833", here, "localhost"},
+		{"", "0.0.0.0:7833", "", "localhost"},
+		{"", "[::]:7833", there, registry.AdvertiseFor(t.Context(), there)},
+		{"", "127.0.0.1:7833", there, "localhost"},
+		{"box2", "127.0.0.1:7833", there, "box2"},
+	} {
+		got := program.Advertised(t.Context(), test.told, placed{addr: test.listens}, test.registry)
+		if got != test.want {
+			t.Errorf("%+v: it advertises %q", test, got)
+		}
+	}
+}
