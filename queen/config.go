@@ -18,6 +18,7 @@ type Config struct {
 	Token             string        // what a registry on another machine wants to see
 	HeartbeatInterval time.Duration // hers, to the registry; registry.HeartbeatInterval when zero
 	PollInterval      time.Duration // between looks at a registry that can't be watched; 1 s when zero
+	CacheDir          string        // where the registry's last answers outlive her; "" is nowhere
 
 	OfflineAfter time.Duration // a worker silent for so long is offline; 90 s when zero
 	ForgetAfter  time.Duration // one offline for so long, and not in the registry, is forgotten; 10 min when zero

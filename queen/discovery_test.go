@@ -264,6 +264,36 @@ func TestLifeWithoutTheRegistryThatWasPromised(t *testing.T) {
 	}
 }
 
+// A queen who starts while the registry is away has its last list, and claims of nobody on it
+// that it lives.
+func TestAQueenRemembersAcrossHerLives(t *testing.T) {
+	t.Parallel()
+	life := server.New(server.Config{}).Handler()
+	front := httptest.NewServer(life)
+	rc := registryClient(t, front.URL)
+	w := modelServer(t, http.NotFound)
+	if _, err := rc.Register(t.Context(), w); err != nil {
+		t.Fatal(err)
+	}
+	cfg := queen.Config{RegistryURL: front.URL, CacheDir: t.TempDir()}
+	url, stop := startQueen(t, cfg)
+	await(t, queenClient(t, url), "the worker", func(l []client.Worker) bool { return len(l) == 1 })
+	stop()
+	front.Close()
+
+	url, _ = startQueen(t, cfg)
+	q := queenClient(t, url)
+	list := await(t, q, "the worker of old", func(l []client.Worker) bool { return len(l) == 1 })
+	if list[0].Status != registry.Registered || list[0].WorkerID != w.ID {
+		t.Errorf("she knows %+v", list[0])
+	}
+	awaitHealth(t, url, "away")
+	if err := q.Heartbeat(t.Context(), w); err != nil {
+		t.Fatal(err)
+	}
+	await(t, q, "the worker online", func(l []client.Worker) bool { return l[0].Status == registry.Online })
+}
+
 func awaitHealth(t *testing.T, url, of string) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(2 * time.Millisecond) {

@@ -65,7 +65,7 @@ func (q *Queen) Run(ctx context.Context, ln net.Listener) error {
 	if q.cfg.RegistryURL != "" {
 		reg, err := registry.NewClient(registry.Config{
 			URL: q.cfg.RegistryURL, Token: q.cfg.Token, Log: q.log,
-			HeartbeatInterval: q.cfg.HeartbeatInterval, PollInterval: q.cfg.PollInterval,
+			HeartbeatInterval: q.cfg.HeartbeatInterval, PollInterval: q.cfg.PollInterval, CacheDir: q.cfg.CacheDir,
 		})
 		if err != nil {
 			return errors.Join(err, ln.Close())

@@ -20,27 +20,17 @@ type Answer[T any] struct {
 	Cause error     // why it is stale; nil when it is not
 }
 
-// known is the last answer to a query, as it came: decoding it anew gives each
-// caller a value of its own.
-type known struct {
-	etag string
-	body []byte
-	asOf time.Time
-}
-
-// maxKnown bounds the answers kept: filters come in any number.
-const maxKnown = 64
-
 // question is one query of the registry.
 type question[T any] struct {
 	what, path string
-	reach      func(hosts, T) // makes an answer's hosts those for this machine
+	reach      func(hosts, T)   // makes an answer's hosts those for this machine
+	from       func(Snapshot) T // is the answer's part of everything, a copy of its own
 }
 
 // query asks, and falls back on the last answer. It fails only where there
 // never was one.
 func query[T any](ctx context.Context, c *Client, q question[T]) (Answer[T], error) {
-	last, asked := c.lastKnown(q.path)
+	last, _ := c.lastKnown(q.path)
 	fresh, cause := c.ask(ctx, q.path, last)
 	var a Answer[T]
 	if cause == nil {
@@ -52,11 +42,11 @@ func query[T any](ctx context.Context, c *Client, q question[T]) (Answer[T], err
 		}
 	}
 	cause = fmt.Errorf("%s: %w", q.what, cause)
-	if !asked {
+	value, asOf, known := recall(c, q)
+	if !known {
 		return Answer[T]{}, cause
 	}
-	value, err := read(c, q, last.body)
-	return Answer[T]{Value: value, Stale: true, AsOf: last.asOf, Cause: cause}, err
+	return Answer[T]{Value: value, Stale: true, AsOf: asOf, Cause: cause}, nil
 }
 
 func read[T any](c *Client, q question[T], body []byte) (value T, err error) {
@@ -83,25 +73,6 @@ func (c *Client) ask(ctx context.Context, path string, last known) (known, error
 		return known{etag: last.etag, body: last.body, asOf: time.Now()}, nil
 	}
 	return known{etag: resp.Header().Get("ETag"), body: resp.Body(), asOf: time.Now()}, nil
-}
-
-func (c *Client) lastKnown(path string) (known, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	k, there := c.known[path]
-	return k, there
-}
-
-func (c *Client) keep(path string, k known) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if _, there := c.known[path]; !there && len(c.known) >= maxKnown {
-		for old := range c.known { // any will do: so many different queries have no favourite
-			delete(c.known, old)
-			break
-		}
-	}
-	c.known[path] = k
 }
 
 // tell sends body and reads the answer into answer.

@@ -29,6 +29,11 @@ type Config struct {
 
 	Silence      time.Duration // of a watch, after which its connection is given up; 37.5 s when zero, as the registry says something every 15 s
 	PollInterval time.Duration // between looks at a registry that can't be watched; 1 s when zero
+
+	// CacheDir is a folder, made when it is missing, where the last answers outlive the client:
+	// another one at the same URL has them while the registry is away. There is no token in
+	// it. With "", nothing is kept on disk.
+	CacheDir string
 }
 
 // maxAnswer bounds what is read of an answer: room for 100,000 plain entries.
@@ -46,8 +51,12 @@ type Client struct {
 	silence   time.Duration // of a stream
 	pollEvery time.Duration
 
+	disk   *disk // nil keeps nothing
+	loaded sync.Once
+
 	mu    sync.Mutex
 	known map[string]known // the last answer to each query, by its path
+	seen  seen
 }
 
 var _ Registrar = (*Client)(nil)
@@ -86,13 +95,15 @@ func NewClient(cfg Config) (*Client, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Client{
+	c := &Client{
 		http: rc, streams: &http.Client{Transport: transport}, log: log, here: hostsOf(base), known: map[string]known{},
 		beat:      cmp.Or(cfg.HeartbeatInterval, HeartbeatInterval),
 		timeout:   timeout,
 		silence:   cmp.Or(cfg.Silence, 37500*time.Millisecond),
 		pollEvery: cmp.Or(cfg.PollInterval, time.Second),
-	}, nil
+	}
+	c.disk = newDisk(cfg.CacheDir, *base, log, c.collect)
+	return c, nil
 }
 
 // quiet keeps resty from writing to stderr: errors are returned.
@@ -102,8 +113,12 @@ func (quiet) Errorf(string, ...any) {}
 func (quiet) Warnf(string, ...any)  {}
 func (quiet) Debugf(string, ...any) {}
 
-// Close frees the client's idle connections. Call it when no request runs.
-func (c *Client) Close() { c.http.GetClient().CloseIdleConnections() }
+// Close frees the client's idle connections, and writes the last answers to Config.CacheDir.
+// Call it when no request runs.
+func (c *Client) Close() {
+	c.http.GetClient().CloseIdleConnections()
+	c.disk.close()
+}
 
 // Register makes comp known and returns how often the registry wants to hear
 // from it. It may be repeated. It fails with ErrSuperseded when a younger
@@ -156,26 +171,23 @@ func (c *Client) Announce(ctx context.Context, comp Component) error {
 
 // Workers lists the workers that f chooses, by id.
 func (c *Client) Workers(ctx context.Context, f Filter) (Answer[[]Entry], error) {
-	return query(ctx, c, question[[]Entry]{"list workers", "/v1/registry/workers?" + f.values().Encode(), hosts.list})
+	return query(ctx, c, listWorkers(f))
 }
 
 // Hives lists the hives, by id.
 func (c *Client) Hives(ctx context.Context) (Answer[[]Entry], error) {
-	return query(ctx, c, question[[]Entry]{"list hives", "/v1/registry/hives", hosts.list})
+	return query(ctx, c, listHives)
 }
 
 // Queen is the queen; its Value is nil when there is none.
 func (c *Client) Queen(ctx context.Context) (Answer[*Entry], error) {
-	return query(ctx, c, question[*Entry]{"find the queen", "/v1/registry/queen", hosts.one})
+	return query(ctx, c, seekQueen)
 }
 
 // Components is everything at one revision.
 func (c *Client) Components(ctx context.Context) (Answer[Snapshot], error) {
 	return query(ctx, c, everything)
 }
-
-// everything is what Components asks for.
-var everything = question[Snapshot]{"list components", "/v1/registry/components", hosts.all}
 
 func (f Filter) values() url.Values {
 	v := url.Values{}

@@ -59,6 +59,7 @@ var (
 
 // run follows the registry until ctx ends.
 func (f *follower) run(ctx context.Context) {
+	f.recall()
 	for ctx.Err() == nil {
 		err := f.stream(ctx)
 		var no *unwatchable

@@ -50,8 +50,26 @@ func (c *Client) Watch(ctx context.Context) iter.Seq[View] {
 // view is what the follower knows now.
 func (f *follower) view() View {
 	f.mu.Lock()
+	v := View{Snapshot: f.copy.snapshot(), Connected: f.connected, Cause: f.cause, AsOf: f.asOf}
+	f.mu.Unlock()
+	if v.Connected {
+		f.c.remember(v.Snapshot, v.AsOf)
+	}
+	return v
+}
+
+// recall begins with what was known last.
+func (f *follower) recall() {
+	f.c.load()
+	all, asOf, ok := f.c.lastSnapshot(time.Time{})
+	if !ok {
+		return
+	}
+	f.mu.Lock()
 	defer f.mu.Unlock()
-	return View{Snapshot: f.copy.snapshot(), Connected: f.connected, Cause: f.cause, AsOf: f.asOf}
+	f.copy.reset(all)
+	f.asOf = asOf
+	f.tell()
 }
 
 // heard notes that the registry lives.

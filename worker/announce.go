@@ -46,7 +46,7 @@ func (w *Worker) announcements(addr net.Addr) (news []*registry.Announcement, ha
 	}
 	find := client.Default
 	if w.cfg.RegistryURL != "" {
-		reg, err := registry.NewClient(registry.Config{URL: w.cfg.RegistryURL, Token: w.cfg.Token, Log: w.log})
+		reg, err := registry.NewClient(registry.Config{URL: w.cfg.RegistryURL, Token: w.cfg.Token, CacheDir: w.cfg.CacheDir, Log: w.log})
 		if err != nil {
 			return nil, nil, err
 		}

@@ -44,6 +44,7 @@ type Config struct {
 	HeartbeatInterval time.Duration // to the registry; twice that to the queen; registry.HeartbeatInterval when zero
 	Advertise         string        // the host under which others reach it; "localhost" when empty
 	Token             string        // what the registry and the queen want to see from another machine
+	CacheDir          string        // where the registry's last answers outlive it; "" is nowhere
 
 	Access httpd.Access
 	Log    *slog.Logger // discarded when nil

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rbee-launch/rbee-launch/internal/cli"
+	"github.com/rbee-launch/rbee-launch/internal/program"
 	"github.com/rbee-launch/rbee-launch/launch"
 	"github.com/rbee-launch/rbee-launch/launch/sidecar"
 	"github.com/rbee-launch/rbee-launch/ports"
@@ -135,7 +136,9 @@ func (f knownFlags) config(cfg launch.Config) (_ launch.Config, closer func(), e
 		return cfg, closer, err
 	}
 	if f.RegistryURL != "" {
-		cfg.Registry, err = registry.NewClient(registry.Config{URL: f.RegistryURL, Token: shown.token, TLS: shown.tls})
+		cfg.Registry, err = registry.NewClient(registry.Config{
+			URL: f.RegistryURL, Token: shown.token, TLS: shown.tls, CacheDir: program.RegistryCache(),
+		})
 		if err != nil {
 			return cfg, closer, cli.WithCode(cli.CodeUsage, err)
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -59,6 +60,16 @@ type Beats struct {
 // RegistryURL is the flag of whatever talks to the registry.
 type RegistryURL struct {
 	RegistryURL string `name:"registry-url" help:"The registry; empty for none (default: ${default})." default:"${registry}" placeholder:"URL"`
+}
+
+// RegistryCache is the folder where the last answers of registries are kept: registry-cache in
+// the state folder, or none where there is no such folder.
+func RegistryCache() string {
+	state, err := cli.StateDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(state, "registry-cache")
 }
 
 // advertised is the host that a daemon gives out: the one that it was told, else the one under

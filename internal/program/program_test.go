@@ -35,3 +35,16 @@ func TestAdvertised(t *testing.T) {
 		}
 	}
 }
+
+func TestRegistryCache(t *testing.T) {
+	t.Setenv("RBEE_STATE_DIR", "/state")
+	if dir := program.RegistryCache(); dir != "/state/registry-cache" {
+		t.Errorf("it is %q", dir)
+	}
+	for _, name := range []string{"RBEE_STATE_DIR", "XDG_STATE_HOME", "HOME"} {
+		t.Setenv(name, "")
+	}
+	if dir := program.RegistryCache(); dir != "" {
+		t.Errorf("without a state folder it is %q", dir)
+	}
+}

@@ -63,7 +63,7 @@ func (w *Worker) Run(call *cli.Call) error {
 		Hurry:       call.Hurry,
 		RegistryURL: w.RegistryURL.RegistryURL, FindQueen: w.QueenURL == nil,
 		HeartbeatInterval: w.HeartbeatInterval, Advertise: advertised(ctx, w.Advertise, ln, w.RegistryURL.RegistryURL), Token: access.Token,
-		Access: access, Log: log,
+		CacheDir: RegistryCache(), Access: access, Log: log,
 	}
 	if w.QueenURL != nil {
 		cfg.QueenURL = *w.QueenURL
