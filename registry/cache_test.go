@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -171,15 +172,16 @@ func TestCredentialsAreNotOnDisk(t *testing.T) {
 
 // Whatever is in the file's place is as good as no file, and makes way for one.
 func TestAFileThatIsNotOurs(t *testing.T) {
+	const another = `{"registry":"http://box9","answers":[{"path":"/v1/registry/queen","as_of":"2026-01-01T00:00:00Z","body":null}]}`
 	for name, spoil := range map[string]func(path string) error{
 		"nothing":    func(path string) error { return os.WriteFile(path, nil, 0o600) },
 		"half of it": func(path string) error { return os.Truncate(path, 200) },
 		"another's": func(path string) error {
-			return os.WriteFile(path, []byte(`{"registry":"http://box9","answers":[]}`), 0o600)
+			return os.WriteFile(path, []byte(another), 0o600)
 		},
 		"other JSON":      func(path string) error { return os.WriteFile(path, []byte(`[1,2]`), 0o600) },
 		"too much":        func(path string) error { return os.Truncate(path, 1<<30) },
-		"what is no file": func(path string) error { _ = os.Remove(path); return os.Symlink("/dev/zero", path) },
+		"what is no file": func(path string) error { _ = os.Remove(path); return syscall.Mkfifo(path, 0o600) },
 		"answers that are none": func(path string) error {
 			text, err := os.ReadFile(path)
 			start, _, _ := bytes.Cut(text, []byte(`,"answers"`))
