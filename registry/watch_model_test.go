@@ -24,7 +24,7 @@ func TestTheViewIsWhatTheRegistryLists(t *testing.T) {
 		defer c.Close()
 		v := watch(t, dial(t, quick(cuttable.URL)))
 		defer v.end()
-		for range rapid.IntRange(1, 40).Draw(rt, "steps") {
+		for range rapid.IntRange(1, 20).Draw(rt, "steps") {
 			comp := registry.Component{
 				Kind:       rapid.SampledFrom([]registry.Kind{registry.Worker, registry.Worker, registry.Hive, registry.Queen, registry.GUI}).Draw(rt, "kind"),
 				ID:         rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(rt, "id"),
