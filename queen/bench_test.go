@@ -6,6 +6,7 @@ import (
 	"net"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/rbee-launch/rbee-launch/queen"
 	"github.com/rbee-launch/rbee-launch/registry"
@@ -33,7 +34,8 @@ func BenchmarkNews(b *testing.B) {
 			for i := range others {
 				register(fmt.Sprint("other-", i), "m")
 			}
-			q := queen.New(queen.Config{RegistryURL: reg, MaxWorkers: 100_000})
+			// Nobody is there to tell of capabilities, and that is no matter here.
+			q := queen.New(queen.Config{RegistryURL: reg, MaxWorkers: 100_000, FetchTimeout: 1, FetchRetry: time.Hour})
 			background(b, q.Run)
 			until := func(model string) {
 				for q.Model("w") != model {

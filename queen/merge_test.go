@@ -2,8 +2,11 @@ package queen
 
 import (
 	"errors"
+	"reflect"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 
 	"github.com/rbee-launch/rbee-launch/registry"
 )
@@ -186,6 +189,43 @@ func TestMergeKeepsWhatTheListDoesNotSay(t *testing.T) {
 	}
 }
 
+// Whatever the lists and whatever is known besides: what changes is all that has to be looked
+// at.
+func TestAmendIsMerge(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		list := func(name string) (list []registry.Entry) {
+			for _, id := range []string{"a", "b", "c", "d"} {
+				if status := rapid.SampledFrom([]registry.Status{"", registry.Online, registry.Offline}).Draw(t, name); status != "" {
+					e := listedAs(status, rapid.SampledFrom([]string{life1, life2, life3}).Draw(t, "life"), rapid.IntRange(1, 2).Draw(t, "port"))
+					e.ID = id
+					list = append(list, e)
+				}
+			}
+			return list
+		}
+		before := registry.Snapshot{Epoch: "e", Revision: 1, Workers: list("before")}
+		after := registry.Snapshot{Epoch: "e", Revision: 2, Workers: list("after")}
+		b := book{members: map[key]member{}, epoch: "e", dismissed: map[key]string{}}
+		for _, id := range []string{"a", "b", "c"} {
+			own := component(rapid.SampledFrom([]string{life1, life2, life3}).Draw(t, "held"), 1)
+			own.ID = id
+			switch rapid.SampledFrom([]string{"", "direct", "dismissed"}).Draw(t, "known") {
+			case "direct":
+				b.members[keyOf(own)] = member{Component: own, direct: true, known: second(5), beat: second(6)}
+			case "dismissed":
+				b.dismissed[keyOf(own)] = own.InstanceID
+			}
+		}
+		b = merge(b, before, when(7, 7))
+		want := merge(b, after, when(8, 8))
+		b.amend(before, after, when(8, 8))
+		if !reflect.DeepEqual(b, want) {
+			t.Errorf("amended:\n%+v\nmerged:\n%+v", b, want)
+		}
+	})
+}
+
 // told is a view of a registry that knows one worker.
 func told(revision uint64, status registry.Status, asOf int, cause error) registry.View {
 	return registry.View{
@@ -213,6 +253,31 @@ func TestARegistrationDoesNotHideTheList(t *testing.T) {
 		if got := tb.workers(second(3)); got[0].InstanceID != life1 || got[0].Status != registry.Online {
 			t.Errorf("%s: the worker is %+v", name, got[0])
 		}
+	}
+}
+
+// The life that is dismissed may have hidden one that the list has.
+func TestADismissalDoesNotHideTheList(t *testing.T) {
+	t.Parallel()
+	tb := newTable(Config{}.withDefaults())
+	tb.learn(second(0), told(1, registry.Online, 0, nil))
+	if _, err := tb.register(second(1), member{Component: component(life2, 2)}); err != nil {
+		t.Fatal(err)
+	}
+	tb.sweep(second(2))
+	if err := tb.dismiss("w", life2); err != nil {
+		t.Fatal(err)
+	}
+	tb.sweep(second(3))
+	if list := tb.workers(second(3)); len(list) != 1 || list[0].InstanceID != life1 {
+		t.Errorf("the workers are %+v", list)
+	}
+	if err := tb.dismiss("w", life1); err != nil {
+		t.Fatal(err)
+	}
+	tb.sweep(second(4))
+	if list := tb.workers(second(4)); len(list) != 0 {
+		t.Errorf("the workers are %+v", list)
 	}
 }
 

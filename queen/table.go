@@ -125,6 +125,7 @@ func (t *table) dismiss(id, instance string) error {
 	delete(t.book.members, k)
 	if !t.book.looked.IsZero() { // without a registry no list can bring it back
 		t.book.dismissed[k] = m.InstanceID
+		t.book.stale = true // it may list an earlier life
 	}
 	return nil
 }
@@ -146,8 +147,12 @@ func (t *table) learn(now time.Time, v registry.View) (news bool) {
 	case remembered:
 		v.Snapshot = unconfirmed(v.Snapshot)
 	}
+	if t.book.epoch == v.Snapshot.Epoch && !t.book.stale {
+		t.book.amend(t.list, v.Snapshot, c)
+	} else {
+		t.book = merge(t.book, v.Snapshot, c)
+	}
 	t.list = v.Snapshot
-	t.book = merge(t.book, t.list, c)
 	t.book.looked, t.book.stale = v.AsOf, remembered
 	return true
 }
