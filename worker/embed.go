@@ -27,7 +27,7 @@ type embedding struct {
 
 func (w *Worker) embed(rw http.ResponseWriter, r *http.Request) error {
 	var req embeddingRequest
-	if err := httpd.ReadJSON(rw, r, &req, httpd.MaxBatch); err != nil { // many texts: a batch
+	if err := httpd.ReadJSON(rw, r, &req, httpd.MaxPrompt); err != nil {
 		return err
 	}
 	if err := w.serves(req.Model); err != nil {

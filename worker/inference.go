@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/rbee-launch/rbee-launch/internal/httpd"
+	"github.com/rbee-launch/rbee-launch/internal/openai"
 )
 
 // inference counts a request to the model, makes the faults that were asked for,
@@ -29,7 +30,7 @@ func (w *Worker) inference(endpoint string, h httpd.Handler) httpd.Handler {
 		case errors.Is(err, ErrCrashed), errors.Is(err, context.Canceled):
 			panic(http.ErrAbortHandler) // a crash, or a client that hung up: there is nothing more to say
 		default:
-			result = strconv.Itoa(problemOf(err).Status)
+			result = strconv.Itoa(openai.Status(err))
 		}
 		return err
 	})

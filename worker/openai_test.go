@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rbee-launch/rbee-launch/internal/httpd"
 	"github.com/rbee-launch/rbee-launch/worker"
 )
 
@@ -212,7 +213,7 @@ func TestErrorsHaveOpenAIsShape(t *testing.T) {
 		{"no JSON", "POST", chat, "{", 400, "bad_json", nil},
 		{"no body", "POST", chat, "", 400, "bad_json", nil},
 		{"a list", "POST", chat, "[]", 422, "invalid_field", nil},
-		{"too large", "POST", chat, `{"model":"` + strings.Repeat("x", 64<<10) + `"}`, 413, "body_too_large", nil},
+		{"too large", "POST", chat, `{"model":"` + strings.Repeat("x", httpd.MaxPrompt) + `"}`, 413, "body_too_large", nil},
 		{"no model", "POST", chat, `{"messages":[]}`, 404, "model_not_found", "model"},
 		{"another model", "POST", chat, `{"model":"huge","messages":[]}`, 404, "model_not_found", "model"},
 		{"no messages", "POST", chat, `{"model":"tiny"}`, 422, "invalid_field", "messages"},

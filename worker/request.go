@@ -43,7 +43,7 @@ type embeddingRequest struct {
 // read reads a chat or a completion, and refuses what the simulation can't do
 // before any of it is begun.
 func (g *generation) read(w *Worker, rw http.ResponseWriter, r *http.Request) error {
-	if err := httpd.ReadJSON(rw, r, g, httpd.MaxBody); err != nil {
+	if err := httpd.ReadJSON(rw, r, g, httpd.MaxPrompt); err != nil {
 		return err
 	}
 	if err := w.serves(g.Model); err != nil {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/rbee-launch/rbee-launch/internal/openai"
 )
 
 // writeTimeout is how long one event may take to be taken: a client that stops
@@ -30,7 +32,7 @@ func (w *Worker) stream(rw http.ResponseWriter, r *http.Request, f form, env env
 		return nil
 	}
 	if errors.Is(err, errStopping) {
-		_ = ev.raw(errorEvent(err)) // at best: the connection is aborted anyway
+		_ = ev.raw(openai.Event(err)) // at best: the connection is aborted anyway
 	}
 	panic(http.ErrAbortHandler)
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rbee-launch/rbee-launch/internal/httpd"
+	"github.com/rbee-launch/rbee-launch/internal/openai"
 )
 
 // errStopping is the cause with which answers that outlast the drain are cut,
@@ -58,7 +59,7 @@ func (w *Worker) Handler() http.Handler {
 		{Method: "GET", Path: "/capabilities", Handler: w.capabilities},
 		{Method: "GET", Path: "/metrics", Handler: w.metrics.serve},
 	}))
-	mux.Handle("/v1/", httpd.RoutesAs(w.log, writeError, []httpd.Route{
+	mux.Handle("/v1/", httpd.RoutesAs(w.log, openai.WriteError, []httpd.Route{
 		{Method: "GET", Path: "/v1/models", Handler: w.loaded(w.models)},
 		{Method: "GET", Path: "/v1/models/{id...}", Handler: w.loaded(w.model)},
 		{Method: "POST", Path: "/v1/chat/completions", Handler: w.inference("chat", w.chat)},
@@ -92,7 +93,7 @@ func (w *Worker) Run(ctx context.Context, ln net.Listener) error {
 	go func() {
 		access := w.cfg.Access
 		access.Hosts = append([]string{w.cfg.Advertise}, access.Hosts...) // the name we gave out ourselves
-		h := cutWith(cut, access.Wrap(w.Handler()))
+		h := httpd.CutWith(cut, access.Wrap(w.Handler()))
 		served <- httpd.Serve(serving, clients, h, httpd.ServeOptions{Log: w.log, TLS: access.TLS, Drain: w.cfg.Drain + time.Second, Hurry: w.cfg.Hurry})
 	}()
 
@@ -159,15 +160,4 @@ func (w *Worker) until(ctx context.Context, served chan error) (err error, crash
 	w.crashed.Store(true)
 	w.log.Error("crashing, as asked for", "err", err)
 	return err, true
-}
-
-// cutWith gives every request a context that also ends, with its cause, when cut
-// does.
-func cutWith(cut context.Context, h http.Handler) http.Handler {
-	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithCancelCause(r.Context())
-		defer cancel(nil)
-		defer context.AfterFunc(cut, func() { cancel(context.Cause(cut)) })()
-		h.ServeHTTP(rw, r.WithContext(ctx))
-	})
 }

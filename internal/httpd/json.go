@@ -15,6 +15,10 @@ const MaxBody = 64 << 10
 // MaxBatch is the limit of a request body that holds many: 1 MiB.
 const MaxBatch = 1 << 20
 
+// MaxPrompt is the limit of a request to a model: 16 MiB. A long context is a few of these
+// in text, and images come in base64.
+const MaxPrompt = 16 << 20
+
 // ReadJSON is ReadBody and Decode.
 func ReadJSON(w http.ResponseWriter, r *http.Request, v any, limit int64) error {
 	body, err := ReadBody(w, r, limit)

@@ -107,6 +107,17 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, opt ServeOption
 	return nil
 }
 
+// CutWith gives every request a context that also ends, with its cause, when cut does: for
+// handlers that say something before Serve cuts them.
+func CutWith(cut context.Context, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithCancelCause(r.Context())
+		defer cancel(nil)
+		defer context.AfterFunc(cut, func() { cancel(context.Cause(cut)) })()
+		h.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
 // shorten ends a drain soon after a hurry has come. The caller calls stop.
 func shorten(end context.Context, cancel context.CancelFunc, hurry <-chan struct{}) (stop func()) {
 	var waiting sync.WaitGroup
