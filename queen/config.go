@@ -15,7 +15,7 @@ type Config struct {
 	ID                string        // her component_id; "queen" when empty
 	Advertise         string        // the host under which others reach her; "localhost" when empty
 	RegistryURL       string        // "" is none
-	Token             string        // what a registry on another machine wants to see
+	Token             string        // what a registry and workers on other machines want to see
 	HeartbeatInterval time.Duration // hers, to the registry; registry.HeartbeatInterval when zero
 	PollInterval      time.Duration // between looks at a registry that can't be watched; 1 s when zero
 	CacheDir          string        // where the registry's last answers outlive her; "" is nowhere
@@ -27,6 +27,10 @@ type Config struct {
 	FetchTimeout time.Duration // for one answer of /capabilities; 5 s when zero
 	FetchRetry   time.Duration // until one that did not answer is asked again; 30 s when zero
 	FetchAtOnce  int           // how many are asked at the same time; 8 when zero
+
+	Limits Limits          // of requests to models
+	Drain  time.Duration   // how long those that run may take at the end; 5 s when zero
+	Hurry  <-chan struct{} // when closed, no time at all; may be nil
 
 	Access httpd.Access
 	Log    *slog.Logger // silent when nil
@@ -43,6 +47,8 @@ func (c Config) withDefaults() Config {
 	c.FetchTimeout = cmp.Or(c.FetchTimeout, 5*time.Second)
 	c.FetchRetry = cmp.Or(c.FetchRetry, 30*time.Second)
 	c.FetchAtOnce = cmp.Or(c.FetchAtOnce, 8)
+	c.Limits = c.Limits.withDefaults()
+	c.Drain = cmp.Or(c.Drain, 5*time.Second)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}

@@ -1,5 +1,5 @@
 // Package queen is queen-rbee: she knows every worker and hive, what each can do
-// and whether it lives.
+// and whether it lives, and passes requests on to a worker that serves the model.
 //
 //	ln, err := httpd.Listen(ctx, "0.0.0.0:7833")
 //	...
@@ -15,7 +15,12 @@
 // A worker or hive is asked for its capabilities at the address it advertises and
 // nowhere else: no redirects, no proxies, bounded time and size.
 //
+// Requests of the OpenAI protocol (/v1/models, /v1/chat/completions, /v1/completions,
+// /v1/embeddings) go to the online worker with the fewest requests among those that serve
+// the model, and its answer comes back as it is, piece by piece. What may have begun is
+// never repeated, and an answer that was cut never looks whole.
+//
 // GET /openapi.json describes her API.
 //
-// She does not route requests or spawn workers yet, and keeps nothing on disk.
+// She does not spawn workers yet, and keeps nothing on disk.
 package queen

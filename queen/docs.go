@@ -11,11 +11,12 @@ import (
 
 // What the document of the API says.
 
-func info() openapi.Info {
+func info(models []httpd.Route) openapi.Info {
 	return openapi.Info{
 		Title: "queen-rbee",
 		Text: "Every worker and hive, what each can do and whether it lives: from those who register here, and from the registry. " +
-			"Times are RFC 3339 in UTC. Fields that are not known are ignored, both ways.",
+			"Requests to models go to a worker that serves the model. Times are RFC 3339 in UTC. Fields that are not known are ignored, both ways.",
+		Also: models,
 	}
 }
 

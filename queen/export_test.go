@@ -6,7 +6,19 @@ import (
 )
 
 // Table is the route table.
-func (q *Queen) Table() []httpd.Route { return q.routes() }
+func (q *Queen) Table() []httpd.Route { return append(q.routes(), q.modelRoutes()...) }
+
+// Busy is how many workers have requests, as far as she has counted.
+func (q *Queen) Busy() (n int) {
+	q.loads.mu.Lock()
+	defer q.loads.mu.Unlock()
+	for _, held := range q.loads.at {
+		if held.running != 0 {
+			n++
+		}
+	}
+	return n
+}
 
 // Model is what the worker of that id serves, as far as the queen knows.
 func (q *Queen) Model(id string) string {

@@ -61,7 +61,7 @@ func (q *Queen) hurry() {
 }
 
 func (q *Queen) fetch(ctx context.Context, ask *http.Client, m member) {
-	caps, err := fetchCapabilities(ctx, ask, m.Component)
+	caps, err := q.fetchCapabilities(ctx, ask, m.Component)
 	switch {
 	case ctx.Err() != nil:
 		return
@@ -73,7 +73,7 @@ func (q *Queen) fetch(ctx context.Context, ask *http.Client, m member) {
 	q.table.answered(time.Now(), m, caps, err == nil || errors.Is(err, errNone))
 }
 
-func fetchCapabilities(ctx context.Context, ask *http.Client, c registry.Component) (map[string]any, error) {
+func (q *Queen) fetchCapabilities(ctx context.Context, ask *http.Client, c registry.Component) (map[string]any, error) {
 	if !validHost(c.Hostname) {
 		return nil, fmt.Errorf("fetch the capabilities of %s: %q is no host: %w", c.ID, c.Hostname, errNone)
 	}
@@ -82,6 +82,7 @@ func fetchCapabilities(ctx context.Context, ask *http.Client, c registry.Compone
 	if err != nil {
 		return nil, fmt.Errorf("fetch the capabilities of %s: %w", c.ID, err)
 	}
+	q.showToken(req, c.Hostname)
 	resp, err := ask.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("fetch the capabilities of %s: %w", c.ID, err)

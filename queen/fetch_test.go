@@ -47,7 +47,7 @@ func TestFetchCapabilities(t *testing.T) {
 	} {
 		srv := httptest.NewServer(c.answer)
 		q := New(Config{})
-		caps, err := fetchCapabilities(t.Context(), q.asker(), memberAt(t, srv.URL))
+		caps, err := q.fetchCapabilities(t.Context(), q.asker(), memberAt(t, srv.URL))
 		if (caps != nil) != c.taken || (err == nil) != c.taken {
 			t.Errorf("%s: %d capabilities, %v", c.name, len(caps), err)
 		}
@@ -64,7 +64,8 @@ func TestFetchCapabilities(t *testing.T) {
 func TestNoHostIsFetchedFromThatIsNone(t *testing.T) {
 	t.Parallel()
 	for _, host := range []string{"", "user@box", "box/path", "box?", "box#", "bo x", "box:80"} {
-		_, err := fetchCapabilities(t.Context(), New(Config{}).asker(), registry.Component{ID: "w", Hostname: host, Port: 1})
+		q := New(Config{})
+		_, err := q.fetchCapabilities(t.Context(), q.asker(), registry.Component{ID: "w", Hostname: host, Port: 1})
 		if !errors.Is(err, errNone) {
 			t.Errorf("%q: %v", host, err)
 		}

@@ -118,12 +118,15 @@ type capabilities struct {
 	Kind      registry.Kind `json:"component_type" enum:"queen"`
 	ID        string        `json:"component_id"`
 	Endpoints []string      `json:"endpoints"`
-	Routing   bool          `json:"routing" doc:"Whether requests to models are routed, which is not so yet."`
+	Routing   bool          `json:"routing" doc:"Whether requests to models are passed on to workers."`
 }
 
 func (q *Queen) capabilities(w http.ResponseWriter, _ *http.Request) error {
 	return httpd.WriteJSON(w, http.StatusOK, capabilities{
-		Kind: registry.Queen, ID: q.cfg.ID,
-		Endpoints: []string{"/v1/queen/register-worker", "/v1/queen/heartbeat", "/v1/queen/workers", "/v1/queen/hives"},
+		Kind: registry.Queen, ID: q.cfg.ID, Routing: true,
+		Endpoints: []string{
+			"/v1/queen/register-worker", "/v1/queen/heartbeat", "/v1/queen/workers", "/v1/queen/hives",
+			"/v1/models", "/v1/chat/completions", "/v1/completions", "/v1/embeddings",
+		},
 	})
 }

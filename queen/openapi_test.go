@@ -31,7 +31,7 @@ func TestEveryRouteIsInTheDocument(t *testing.T) {
 		if route.Doc.Summary == "" || len(route.Doc.Gives) == 0 {
 			t.Errorf("%s %s is not described", route.Method, route.Path)
 		}
-		want = append(want, route.Method+" "+route.Path)
+		want = append(want, route.Method+" "+strings.Replace(route.Path, "...}", "}", 1))
 	}
 	slices.Sort(want)
 	url, _ := startQueen(t, queen.Config{})

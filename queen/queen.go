@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rbee-launch/rbee-launch/internal/httpd"
+	"github.com/rbee-launch/rbee-launch/internal/openai"
 	"github.com/rbee-launch/rbee-launch/internal/openapi"
 	"github.com/rbee-launch/rbee-launch/internal/scrape"
 	"github.com/rbee-launch/rbee-launch/registry"
@@ -25,20 +27,31 @@ type Queen struct {
 	table     *table
 	hurried   chan struct{} // there is someone new to ask for capabilities
 	following atomic.Value  // a string: how the registry is
+	loads     *loads
+	transport *http.Transport // to the workers
+	metrics   *figures
 }
 
 // New makes a queen that knows nobody. She discovers, asks and forgets once Run
 // is called.
 func New(cfg Config) *Queen {
 	cfg = cfg.withDefaults()
-	q := &Queen{cfg: cfg, log: cfg.Log, table: newTable(cfg), hurried: make(chan struct{}, 1)}
+	q := &Queen{
+		cfg: cfg, log: cfg.Log, table: newTable(cfg), hurried: make(chan struct{}, 1),
+		loads: newLoads(), transport: upstream(cfg.Limits), metrics: newFigures(),
+	}
 	q.following.Store(noRegistry)
 	return q
 }
 
 // Handler is the API, open to every caller: Run puts Config.Access before it.
 func (q *Queen) Handler() http.Handler {
-	return httpd.Routes(q.log, openapi.With(info(), q.routes()))
+	mux := http.NewServeMux()
+	own := httpd.Routes(q.log, openapi.With(info(q.modelRoutes()), q.routes()))
+	mux.Handle("/", own)
+	mux.Handle("/v1/queen/", own)
+	mux.Handle("/v1/", httpd.RoutesAs(q.log, openai.WriteError, q.modelRoutes()))
+	return mux
 }
 
 func (q *Queen) routes() []httpd.Route {
@@ -50,13 +63,24 @@ func (q *Queen) routes() []httpd.Route {
 		{Method: "GET", Path: "/v1/queen/hives", Handler: q.listHives, Doc: hivesDoc()},
 		{Method: "GET", Path: "/health", Handler: q.health, Doc: healthDoc()},
 		{Method: "GET", Path: "/capabilities", Handler: q.capabilities, Doc: capabilitiesDoc()},
-		{Method: "GET", Path: "/metrics", Handler: scrape.Handler(census{q.table}), Doc: scrape.Doc()},
+		{Method: "GET", Path: "/metrics", Handler: scrape.Handler(append(q.metrics.collectors(), census{q.table})...), Doc: scrape.Doc()},
+	}
+}
+
+// modelRoutes are those that clients of the OpenAI protocol use.
+func (q *Queen) modelRoutes() []httpd.Route {
+	return []httpd.Route{
+		{Method: "GET", Path: "/v1/models", Handler: q.listModels, Doc: modelsDoc()},
+		{Method: "GET", Path: "/v1/models/{id...}", Handler: q.oneModel, Doc: modelDoc()},
+		{Method: "POST", Path: "/v1/chat/completions", Handler: q.routing("chat"), Doc: routedDoc("Chat")},
+		{Method: "POST", Path: "/v1/completions", Handler: q.routing("completions"), Doc: routedDoc("Complete a text")},
+		{Method: "POST", Path: "/v1/embeddings", Handler: q.routing("embeddings"), Doc: routedDoc("Embed texts")},
 	}
 }
 
 // Run serves on ln, registers with the registry and follows it, until ctx ends;
-// then she unregisters, running requests finish, and Run returns nil. It closes
-// ln. A registry that is away is no error; an address that can be no registry's
+// then she unregisters, running requests finish within Config.Drain, the others are cut
+// with an error, and Run returns nil. It closes ln. A registry that is away is no error; an address that can be no registry's
 // is.
 func (q *Queen) Run(ctx context.Context, ln net.Listener) error {
 	access := q.cfg.Access
@@ -77,10 +101,38 @@ func (q *Queen) Run(ctx context.Context, ln net.Listener) error {
 	}
 	g.Go(func() error { return q.sweeping(ctx) })
 	g.Go(func() error { return q.fetching(ctx) })
-	g.Go(func() error {
-		return httpd.Serve(ctx, ln, access.Wrap(q.Handler()), httpd.ServeOptions{Log: q.log, TLS: access.TLS})
-	})
+	g.Go(func() error { return q.serve(ctx, ln, access) })
 	return g.Wait()
+}
+
+// serve answers on ln until ctx ends, gives running requests the drain time, and cuts
+// the rest, telling their clients.
+func (q *Queen) serve(ctx context.Context, ln net.Listener, access httpd.Access) error {
+	defer q.transport.CloseIdleConnections()
+	cut, cutOff := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cutOff(nil)
+	served := make(chan struct{})
+	var cutting sync.WaitGroup
+	cutting.Go(func() {
+		select {
+		case <-served:
+			return
+		case <-ctx.Done():
+		}
+		drain := time.NewTimer(q.cfg.Drain)
+		defer drain.Stop()
+		select {
+		case <-served:
+		case <-drain.C:
+		case <-q.cfg.Hurry:
+		}
+		cutOff(errStopping)
+	})
+	defer cutting.Wait()
+	defer close(served)
+	return httpd.Serve(ctx, ln, httpd.CutWith(cut, access.Wrap(q.Handler())), httpd.ServeOptions{
+		Log: q.log, TLS: access.TLS, Drain: q.cfg.Drain + time.Second, Hurry: q.cfg.Hurry,
+	})
 }
 
 func (q *Queen) self(addr net.Addr) registry.Component {

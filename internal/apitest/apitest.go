@@ -169,7 +169,7 @@ func events(text string) (any, error) {
 			case "data":
 				data, err := decode([]byte(value))
 				if err != nil {
-					return nil, err
+					data = value // such as OpenAI's [DONE]
 				}
 				event[name] = data
 			case "retry":
@@ -178,7 +178,7 @@ func events(text string) (any, error) {
 				event[name] = value
 			}
 		}
-		if event["event"] != nil {
+		if event["event"] != nil || event["data"] != nil { // else a comment, or an id alone
 			list = append(list, event)
 		}
 	}

@@ -12,6 +12,9 @@ type Doc struct {
 	Headers map[string]string // that the answer may have, and what they say
 	Tagged  bool              // the answer has an ETag, and If-None-Match is answered with 304
 	Refuses map[int][]string  // the codes of its problems by status, besides those that every route has
+	Also    map[int][]Body    // the bodies of answers with other statuses that are no problems
+	OpenAI  bool              // its problems have the shape of the OpenAI protocol
+	Relays  bool              // it passes on problems of another server, whose codes are not known
 }
 
 // Body is one form of an answer.

@@ -22,6 +22,7 @@ type Info struct {
 	Title string
 	Text  string                        // Markdown
 	Forms map[reflect.Type]reflect.Type // for types with a MarshalJSON of their own: the type that has their fields
+	Also  []httpd.Route                 // routes that are in the document, too, and served beside these
 }
 
 // With gives the routes and one more, which serves the document of all of them. What
@@ -30,7 +31,7 @@ func With(info Info, routes []httpd.Route) []httpd.Route {
 	all := append(routes[:len(routes):len(routes)], httpd.Route{Method: "GET", Path: Path, Doc: httpd.Doc{
 		Summary: "This document", Gives: httpd.JSON(map[string]any{}), Tagged: true,
 	}})
-	text := document(info, all)
+	text := document(info, append(all[:len(all):len(all)], info.Also...))
 	tag := fmt.Sprintf(`"%x"`, sha256.Sum256(text))
 	all[len(routes)].Handler = func(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Content-Type", "application/json")
@@ -46,6 +47,8 @@ const (
 	schemas = "#/components/schemas/"
 	token   = "token"   // the name of the security scheme
 	general = "Problem" // the name of the answer that any request may get
+	usual   = "The request was refused, or the server failed. Any request may be answered with " +
+		"401 `token_needed` (callers from other machines), 403 `foreign_host` or `foreign_origin` (web pages) and 500 `internal`."
 )
 
 func document(info Info, routes []httpd.Route) []byte {
@@ -61,8 +64,7 @@ func document(info Info, routes []httpd.Route) []byte {
 			SecuritySchemes: map[string]*huma.SecurityScheme{
 				token: {Type: "http", Scheme: "bearer", Description: "The token in the file that the server names at its first start."},
 			},
-			Responses: map[string]*huma.Response{general: w.problem("The request was refused, or the server failed. Any request may be answered with "+
-				"401 `token_needed` (callers from other machines), 403 `foreign_host` or `foreign_origin` (web pages) and 500 `internal`.", nil)},
+			Responses: map[string]*huma.Response{general: w.problem(usual, nil)},
 		},
 		Security: []map[string][]string{{}, {token: {}}}, // callers on this machine need none
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/rbee-launch/rbee-launch/internal/httpd"
+	"github.com/rbee-launch/rbee-launch/internal/openai"
 )
 
 // writer describes routes; the types that it meets are described once, by name.
@@ -27,11 +28,11 @@ func (w writer) operation(route httpd.Route) *huma.Operation {
 		Parameters: w.parameters(d.Asks, path),
 		Responses:  map[string]*huma.Response{"default": {Ref: "#/components/responses/" + general}},
 	}
-	good := &huma.Response{Description: http.StatusText(http.StatusOK), Content: map[string]*huma.MediaType{}, Headers: headers(d)}
-	for _, b := range d.Gives {
-		good.Content[cmp.Or(b.Media, "application/json")] = &huma.MediaType{Schema: w.body(b)}
+	op.Responses["200"] = w.answer(http.StatusOK, d.Gives)
+	op.Responses["200"].Headers = headers(d)
+	for status, bodies := range d.Also {
+		op.Responses[strconv.Itoa(status)] = w.answer(status, bodies)
 	}
-	op.Responses["200"] = good
 	refuses := maps.Clone(d.Refuses)
 	if refuses == nil {
 		refuses = map[int][]string{}
@@ -51,10 +52,29 @@ func (w writer) operation(route httpd.Route) *huma.Operation {
 		})
 		op.Responses["304"] = &huma.Response{Description: "The caller has it already."}
 	}
+	if d.OpenAI {
+		op.Responses["default"] = w.anyRefusal()
+	}
 	for status, codes := range refuses {
-		op.Responses[strconv.Itoa(status)] = w.problem(http.StatusText(status)+": `"+strings.Join(codes, "`, `")+"`", codes)
+		text := http.StatusText(status) + ": `" + strings.Join(codes, "`, `") + "`"
+		if d.Relays {
+			text, codes = text+", or what the other server says", nil
+		}
+		refusal := w.problem
+		if d.OpenAI {
+			refusal = w.openAI
+		}
+		op.Responses[strconv.Itoa(status)] = refusal(text, codes)
 	}
 	return op
+}
+
+func (w writer) answer(status int, bodies []httpd.Body) *huma.Response {
+	r := &huma.Response{Description: http.StatusText(status), Content: map[string]*huma.MediaType{}}
+	for _, b := range bodies {
+		r.Content[cmp.Or(b.Media, "application/json")] = &huma.MediaType{Schema: w.body(b)}
+	}
+	return r
 }
 
 var parts = regexp.MustCompile(`\{(\w+)[^}]*\}`)
@@ -134,11 +154,33 @@ func (w writer) anyOf(types []any) *huma.Schema {
 func (w writer) problem(text string, codes []string) *huma.Response {
 	s := w.types.Schema(reflect.TypeFor[httpd.Problem](), true, "")
 	if codes != nil {
-		enum := make([]any, len(codes))
-		for i, code := range codes {
-			enum[i] = code
-		}
-		s = &huma.Schema{AllOf: []*huma.Schema{s, {Properties: map[string]*huma.Schema{"code": {Enum: enum}}}}}
+		s = &huma.Schema{AllOf: []*huma.Schema{s, oneOf(codes)}}
 	}
 	return &huma.Response{Description: text, Content: map[string]*huma.MediaType{"application/problem+json": {Schema: s}}}
+}
+
+// oneOf are objects with one of the codes.
+func oneOf(codes []string) *huma.Schema {
+	enum := make([]any, len(codes))
+	for i, code := range codes {
+		enum[i] = code
+	}
+	return &huma.Schema{Properties: map[string]*huma.Schema{"code": {Enum: enum}}}
+}
+
+// openAI is problem in the shape of the OpenAI protocol.
+func (w writer) openAI(text string, codes []string) *huma.Response {
+	s := w.types.Schema(reflect.TypeFor[openai.Refusal](), true, "")
+	if codes != nil {
+		s = &huma.Schema{AllOf: []*huma.Schema{s, {Properties: map[string]*huma.Schema{"error": oneOf(codes)}}}}
+	}
+	return &huma.Response{Description: text, Content: map[string]*huma.MediaType{"application/json": {Schema: s}}}
+}
+
+// anyRefusal is what any request of the OpenAI protocol may get: who may call is decided
+// before anybody looks at what is asked for.
+func (w writer) anyRefusal() *huma.Response {
+	r := w.openAI(usual+" The first two come as a problem.", nil)
+	maps.Copy(r.Content, w.problem("", nil).Content)
+	return r
 }

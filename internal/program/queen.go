@@ -32,8 +32,8 @@ func (q *Queen) Run(call *cli.Call) error {
 	her := queen.New(queen.Config{
 		ID: q.ID, Advertise: advertised(call.Context, q.Advertise, ln, q.RegistryURL.RegistryURL), RegistryURL: q.RegistryURL.RegistryURL, Token: access.Token,
 		HeartbeatInterval: q.HeartbeatInterval, PollInterval: q.PollInterval, OfflineAfter: q.OfflineAfter,
-		CacheDir: RegistryCache(),
-		Access:   access, Log: log,
+		Hurry: call.Hurry, CacheDir: RegistryCache(),
+		Access: access, Log: log,
 	})
 	return serve(call.Context, log, ln, access, func(ctx context.Context) error { return her.Run(ctx, ln) })
 }
