@@ -1,0 +1,161 @@
+package client
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/rbee-launch/rbee-launch/registry"
+)
+
+const (
+	// firstRetry and longestRetry are between attempts to come back to a stream.
+	firstRetry, longestRetry = 100 * time.Millisecond, 2 * time.Second
+	// maxEvent bounds one event of a stream, in bytes: last lines of output may be long.
+	maxEvent = 4 << 20
+)
+
+// Follow tells tell the events of an operation from its beginning, each once, and returns
+// the operation when it has ended. Lost connections are made again, until ctx ends; a
+// hive that does not know the operation (any more) ends it with a *registry.Refusal.
+func (c *Client) Follow(ctx context.Context, id string, tell func(Event)) (Operation, error) {
+	f := following{client: c, id: id, tell: tell}
+	for pause := firstRetry; ; pause = min(2*pause, longestRetry) {
+		before := f.seen
+		op, err := f.once(ctx)
+		var refused *registry.Refusal
+		switch {
+		case err == nil:
+			return op, nil
+		case errors.As(err, &refused) && refused.Status < 500:
+			return Operation{}, fmt.Errorf("follow the operation %s: %w", id, err)
+		case f.seen > before:
+			pause = firstRetry
+		}
+		wait := time.NewTimer(pause)
+		select {
+		case <-wait.C:
+		case <-ctx.Done():
+			wait.Stop()
+			return Operation{}, fmt.Errorf("follow the operation %s: %w", id, errors.Join(context.Cause(ctx), err))
+		}
+	}
+}
+
+// following is how far one Follow has come.
+type following struct {
+	client *Client
+	id     string
+	tell   func(Event)
+	seen   int
+}
+
+// errCut means that a stream ended before the operation did.
+var errCut = errors.New("the stream was cut")
+
+func (f *following) once(ctx context.Context) (Operation, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	req, err := f.client.request(ctx, http.MethodGet, f.client.cfg.Operations+url.PathEscape(f.id)+"/events")
+	if err != nil {
+		return Operation{}, err
+	}
+	req.Header.Set("Accept", "text/event-stream")
+	if f.seen > 0 {
+		req.Header.Set("Last-Event-ID", strconv.Itoa(f.seen))
+	}
+	silence := time.AfterFunc(f.client.cfg.Silence, func() {
+		cancel(fmt.Errorf("nothing was heard for %s", f.client.cfg.Silence))
+	})
+	defer silence.Stop()
+	resp, err := f.client.stream.Do(req)
+	if err != nil {
+		return Operation{}, fmt.Errorf("%w: %w", registry.ErrUnreachable, err)
+	}
+	defer resp.Body.Close()
+	if err := refused(resp); err != nil {
+		return Operation{}, err
+	}
+	lines := bufio.NewScanner(resp.Body)
+	lines.Buffer(nil, maxEvent)
+	var e sse
+	for lines.Scan() {
+		silence.Reset(f.client.cfg.Silence)
+		if !e.line(lines.Bytes()) {
+			continue
+		}
+		if e.name == "end" {
+			var op Operation
+			err := json.Unmarshal(e.data, &op)
+			return op, err
+		}
+		if err := f.event(e); err != nil {
+			return Operation{}, err
+		}
+		e = sse{}
+	}
+	return Operation{}, errors.Join(errCut, lines.Err(), context.Cause(ctx))
+}
+
+func (f *following) event(e sse) error {
+	if e.name != "" { // how it stands, or a farewell
+		return nil
+	}
+	told := Event{Data: bytes.Clone(e.data)}
+	if err := json.Unmarshal(e.data, &told); err != nil {
+		return fmt.Errorf("read an event: %w", err)
+	}
+	if e.id != "" {
+		seq, err := strconv.Atoi(e.id)
+		if err != nil {
+			return fmt.Errorf("read the id of an event: %w", err)
+		}
+		told.Seq, f.seen = seq, seq
+	}
+	f.tell(told)
+	return nil
+}
+
+// sse is one server-sent event as its lines come.
+type sse struct {
+	id, name string
+	data     []byte
+}
+
+// line takes one line and reports whether the event is whole.
+func (e *sse) line(text []byte) bool {
+	if len(text) == 0 {
+		return len(e.data) > 0
+	}
+	field, value, _ := bytes.Cut(text, []byte(":"))
+	value = bytes.TrimPrefix(value, []byte(" "))
+	switch string(field) {
+	case "id":
+		e.id = string(value)
+	case "event":
+		e.name = string(value)
+	case "data":
+		if e.data != nil {
+			e.data = append(e.data, '\n')
+		}
+		e.data = append(e.data, value...)
+	}
+	return false
+}
+
+// refused is the error of an answer that is none of 2xx.
+func refused(resp *http.Response) error {
+	if resp.StatusCode/100 == 2 {
+		return nil
+	}
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // what there is says why
+	return refusal(resp.StatusCode, body)
+}
