@@ -148,10 +148,11 @@ func (p Profile) lookedFor() []string {
 
 // Installed is one line of what List tells.
 type Installed struct {
-	Name    string   `json:"name"`
-	Types   []string `json:"types"`
-	Path    string   `json:"path,omitempty"`    // of the program; empty when it is not installed
-	Install string   `json:"install,omitempty"` // one way to install it
+	Name     string   `json:"name"`
+	Types    []string `json:"types"`
+	Explicit bool     `json:"explicit,omitempty"` // chosen by its name alone
+	Path     string   `json:"path,omitempty"`     // of the program; empty when it is not installed
+	Install  string   `json:"install,omitempty"`  // one way to install it
 }
 
 // List tells of every engine whether it is installed, in order of preference. A
@@ -162,7 +163,7 @@ func (c *Catalog) List(find Finder) []Installed {
 	}
 	list := make([]Installed, len(c.profiles))
 	for i, p := range c.profiles {
-		list[i] = Installed{Name: p.Name, Types: slices.Clone(p.Types), Install: p.Install}
+		list[i] = Installed{Name: p.Name, Types: slices.Clone(p.Types), Explicit: p.Explicit, Install: p.Install}
 		if argv := p.look(find); argv != nil {
 			list[i].Path = argv[0]
 		}

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/rbee-launch/rbee-launch/engines"
 	"github.com/rbee-launch/rbee-launch/supervisor"
 )
 
@@ -102,4 +103,17 @@ func FindOwn(name string) (string, error) {
 		return inPath, nil
 	}
 	return self, nil
+}
+
+// builtinWorker is the program of the one engine that is rbee's own.
+const builtinWorker = "llm-worker-rbee"
+
+// FindEngine is the engines.Finder that finds rbee's own worker as FindOwn does, and the
+// rest on this machine.
+func FindEngine(name string) ([]string, error) {
+	if name == builtinWorker {
+		path, err := FindOwn(name)
+		return []string{path}, err
+	}
+	return engines.Find(name)
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	hive "github.com/rbee-launch/rbee-launch/hive/client"
 	"github.com/rbee-launch/rbee-launch/internal/cli"
 	"github.com/rbee-launch/rbee-launch/internal/program"
 	"github.com/rbee-launch/rbee-launch/launch"
@@ -49,6 +50,19 @@ type queenCmd struct {
 func (c *queenCmd) Run(call *cli.Call) error {
 	c.Extra = append([]string{"--registry-url=" + c.RegistryURL}, c.Extra...)
 	return c.launch(call, program.QueenName, c.Listen, isQueen)
+}
+
+type hiveCmd struct {
+	Listen      string `help:"Where it is to listen (default: ${default})." default:"0.0.0.0:7835" placeholder:"HOST:PORT"`
+	RegistryURL string `name:"registry-url" help:"The registry; empty for none (default: ${default})." default:"${registry}" placeholder:"URL"`
+	daemonFlags
+}
+
+// Run launches the hive, unless one runs there already. Below a launch its workers end
+// with it, as everything does there.
+func (c *hiveCmd) Run(call *cli.Call) error {
+	c.Extra = append([]string{"--registry-url=" + c.RegistryURL}, c.Extra...)
+	return c.launch(call, program.HiveName, c.Listen, isHive)
 }
 
 func (f daemonFlags) launch(call *cli.Call, name, listen string, runs func(context.Context, string) bool) error {
@@ -99,6 +113,19 @@ func isRegistry(ctx context.Context, url string) bool {
 
 // isQueen reports whether a queen answers at the URL.
 func isQueen(ctx context.Context, url string) bool { return askQueen(credentials{})(ctx, url) == nil }
+
+// isHive reports whether a hive answers at the URL.
+func isHive(ctx context.Context, url string) bool {
+	c, err := hive.New(hive.Config{URL: url})
+	if err != nil {
+		return false
+	}
+	defer c.Close()
+	var who struct {
+		Kind registry.Kind `json:"component_type"`
+	}
+	return c.Capabilities(ctx, &who) == nil && who.Kind == registry.Hive
+}
 
 // askRegistry finds out whether a registry answers, and talks to us.
 func askRegistry(shown credentials) func(ctx context.Context, url string) error {

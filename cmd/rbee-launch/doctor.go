@@ -97,7 +97,7 @@ func installedEngines(file string) (names []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, e := range catalog.List(findEngine) {
+	for _, e := range catalog.List(launch.FindEngine) {
 		if e.Path != "" && e.Name != "builtin" {
 			names = append(names, e.Name)
 		}

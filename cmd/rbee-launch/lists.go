@@ -10,6 +10,7 @@ import (
 
 	"github.com/rbee-launch/rbee-launch/engines"
 	"github.com/rbee-launch/rbee-launch/internal/cli"
+	"github.com/rbee-launch/rbee-launch/launch"
 	"github.com/rbee-launch/rbee-launch/ports"
 )
 
@@ -53,7 +54,7 @@ func (c *enginesCmd) Run(call *cli.Call) error {
 	if err != nil {
 		return cli.WithCode(cli.CodeUsage, err)
 	}
-	all := catalog.List(findEngine)
+	all := catalog.List(launch.FindEngine)
 	var rows []string
 	for _, e := range all {
 		where := e.Path

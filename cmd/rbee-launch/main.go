@@ -52,6 +52,7 @@ type grammar struct {
 	Exec     execCmd     `cmd:"" help:"Launch any server at all and register it."`
 	Registry registryCmd `cmd:"" help:"Launch rbee-registry, the discovery daemon."`
 	Queen    queenCmd    `cmd:"" help:"Launch queen-rbee, the orchestrator."`
+	Hive     hiveCmd     `cmd:"" help:"Launch rbee-hive, which spawns workers on request."`
 	Up       upCmd       `cmd:"" help:"Bring up a registry, a queen and a worker, and keep them."`
 	Run      runCmd      `cmd:"" help:"Bring up a stack of its own, run a command against it, take it down."`
 

@@ -6,7 +6,6 @@ import (
 
 	"github.com/rbee-launch/rbee-launch/engines"
 	"github.com/rbee-launch/rbee-launch/internal/cli"
-	"github.com/rbee-launch/rbee-launch/internal/program"
 	"github.com/rbee-launch/rbee-launch/launch"
 	"github.com/rbee-launch/rbee-launch/worker"
 )
@@ -26,7 +25,7 @@ func (f engineFlags) choose(extra []string) (*launch.Engine, error) {
 	if err != nil {
 		return nil, cli.WithCode(cli.CodeUsage, err)
 	}
-	found, err := catalog.Choose(f.Type, f.Engine, findEngine)
+	found, err := catalog.Choose(f.Type, f.Engine, launch.FindEngine)
 	if err != nil {
 		return nil, err
 	}
@@ -42,16 +41,6 @@ func (f engineFlags) choose(extra []string) (*launch.Engine, error) {
 		return nil, err
 	}
 	return &launch.Engine{Found: found, Model: model, Extra: extra, StateDir: state}, nil
-}
-
-// findEngine finds rbee's own worker as launch finds all of rbee's own, and the rest
-// on this machine.
-func findEngine(name string) ([]string, error) {
-	if name == program.WorkerName {
-		path, err := launch.FindOwn(name)
-		return []string{path}, err
-	}
-	return engines.Find(name)
 }
 
 type workerCmd struct {

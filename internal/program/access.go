@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/rbee-launch/rbee-launch/internal/cli"
 	"github.com/rbee-launch/rbee-launch/internal/httpd"
@@ -80,13 +83,9 @@ func (a Access) secure(log *slog.Logger) (httpd.Access, error) {
 
 // token reads or makes the token.
 func (a Access) token(call *cli.Call, access *httpd.Access) error {
-	path := a.TokenFile
-	if path == "" {
-		dir, err := cli.StateDir()
-		if err != nil {
-			return err
-		}
-		path = filepath.Join(dir, "token")
+	path, err := a.tokenPath()
+	if err != nil {
+		return err
 	}
 	token, made, err := httpd.TokenFile(path)
 	if err != nil {
@@ -97,4 +96,29 @@ func (a Access) token(call *cli.Call, access *httpd.Access) error {
 	}
 	access.Token, access.TokenHint = token, "the token is in "+path+" on the server's machine"
 	return nil
+}
+
+func (a Access) tokenPath() (string, error) {
+	if a.TokenFile != "" {
+		return a.TokenFile, nil
+	}
+	dir, err := cli.StateDir()
+	return filepath.Join(dir, "token"), err
+}
+
+// shown is what this server shows others on other machines, which is the token that it
+// asks for itself: a cluster has one. Both are "" where there is none.
+func (a Access) shown() (file, token string, err error) {
+	if file, err = a.tokenPath(); err != nil {
+		return "", "", err
+	}
+	text, err := os.ReadFile(file)
+	switch {
+	case err == nil:
+		return file, strings.TrimSpace(string(text)), nil
+	case errors.Is(err, fs.ErrNotExist) && a.TokenFile == "":
+		return "", "", nil
+	default:
+		return "", "", cli.WithCode(cli.CodeUsage, fmt.Errorf("--token-file: %w", err))
+	}
 }

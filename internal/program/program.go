@@ -10,8 +10,10 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/rbee-launch/rbee-launch/hive"
 	"github.com/rbee-launch/rbee-launch/internal/cli"
 	"github.com/rbee-launch/rbee-launch/internal/httpd"
+	"github.com/rbee-launch/rbee-launch/ports"
 	"github.com/rbee-launch/rbee-launch/queen/client"
 	"github.com/rbee-launch/rbee-launch/registry"
 )
@@ -20,6 +22,7 @@ import (
 const (
 	RegistryName = "rbee-registry"
 	QueenName    = "queen-rbee"
+	HiveName     = "rbee-hive"
 	WorkerName   = "llm-worker-rbee"
 )
 
@@ -27,6 +30,7 @@ func apps() map[string]cli.App {
 	return map[string]cli.App{
 		RegistryName: {About: "The discovery daemon of an rbee cluster: who is there, and who still lives. Everything is in memory.", Grammar: &Registry{}},
 		QueenName:    {About: "The orchestrator of an rbee cluster: knows every worker and what it can do.", Grammar: &Queen{}},
+		HiveName:     {About: "One on each machine of an rbee cluster: spawns workers there on request, and stops them. They outlive it.", Grammar: &Hive{}},
 		WorkerName:   {About: "The built-in worker: an honest simulation of a model server, for trials and CI. It runs no model.", Grammar: &Worker{}},
 	}
 }
@@ -48,7 +52,12 @@ func Main(name string, args []string) int {
 	if len(args) > 0 && (args[0] == "version" || args[0] == "--version") {
 		app.Grammar, args = &cli.VersionCmd{}, args[1:]
 	}
-	app.Vars = kong.Vars{"registry": registry.DefaultURL, "queen": client.DefaultURL}
+	if name == HiveName && len(args) > 0 && args[0] == hive.KeepCommand {
+		app.Grammar, args = &Keep{}, args[1:]
+	}
+	app.Vars = kong.Vars{
+		"registry": registry.DefaultURL, "queen": client.DefaultURL, "ports": ports.DefaultRange().String(), "models": modelDir(),
+	}
 	return cli.Main(app, args)
 }
 

@@ -2,6 +2,7 @@ package program
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/rbee-launch/rbee-launch/internal/cli"
@@ -28,9 +29,13 @@ func (q *Queen) Run(call *cli.Call) error {
 	if err != nil {
 		return err
 	}
+	_, token, err := q.shown()
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
 	log.Info("queen-rbee listens", "addr", ln.Addr())
 	her := queen.New(queen.Config{
-		ID: q.ID, Advertise: advertised(call.Context, q.Advertise, ln, q.RegistryURL.RegistryURL), RegistryURL: q.RegistryURL.RegistryURL, Token: access.Token,
+		ID: q.ID, Advertise: advertised(call.Context, q.Advertise, ln, q.RegistryURL.RegistryURL), RegistryURL: q.RegistryURL.RegistryURL, Token: token,
 		HeartbeatInterval: q.HeartbeatInterval, PollInterval: q.PollInterval, OfflineAfter: q.OfflineAfter,
 		Hurry: call.Hurry, CacheDir: RegistryCache(),
 		Access: access, Log: log,

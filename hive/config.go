@@ -1,0 +1,74 @@
+package hive
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/rbee-launch/rbee-launch/engines"
+	"github.com/rbee-launch/rbee-launch/internal/httpd"
+	"github.com/rbee-launch/rbee-launch/ports"
+	"github.com/rbee-launch/rbee-launch/registry"
+)
+
+// Config is a hive's configuration. Keeper and the two folders must be set.
+type Config struct {
+	ID          string  // its component_id; the machine's name when empty
+	Advertise   string  // the host under which others reach it and its workers; registry.AdvertiseFor's when empty
+	RegistryURL string  // "" is none
+	QueenURL    *string // for the workers; nil: the one that the registry knows, else the default; "" is none
+	// TokenFile holds what registries and queens on other machines want to see; none when
+	// empty. It is read anew by each keeper.
+	TokenFile         string
+	HeartbeatInterval time.Duration // its own and its workers', to the registry; registry.HeartbeatInterval when zero
+
+	// Keeper is the command that runs Keep with a job; see there.
+	Keeper func(job string) Command
+	// RuntimeDir is where its workers are found again, StateDir where logs are and what is
+	// remembered of models.
+	RuntimeDir, StateDir string
+
+	Ports      ports.Range // the workers'; ports.DefaultRange when zero
+	Host       string      // the literal address that workers bind; see launch.Config
+	EngineFile string      // the user's engine profiles; see engines.Load
+	Catalog    *engines.Catalog
+	ModelDirs  []string // where GGUF files are looked for; nowhere when empty
+
+	MaxStarting int           // so many spawns run at once, more are refused with 503; 16 when zero
+	Tend        time.Duration // between looks for workers without a keeper; 1 s when zero
+	Registering time.Duration // how long a spawn waits for a ready worker's registrations; 1 s when zero
+
+	Access httpd.Access
+	Log    *slog.Logger // silent when nil
+}
+
+// Command is a program as os/exec takes it: Argv[0] is what it is called.
+type Command struct {
+	Path string
+	Argv []string
+}
+
+func (c Config) withDefaults(ctx context.Context) Config {
+	if c.ID == "" {
+		c.ID, _ = os.Hostname() // a machine without a name is called as everyone's own
+		c.ID = cmp.Or(c.ID, "localhost")
+	}
+	c.Advertise = cmp.Or(c.Advertise, registry.AdvertiseFor(ctx, c.RegistryURL))
+	c.HeartbeatInterval = cmp.Or(c.HeartbeatInterval, registry.HeartbeatInterval)
+	c.Ports = cmp.Or(c.Ports, ports.DefaultRange())
+	c.MaxStarting = cmp.Or(c.MaxStarting, 16)
+	c.Tend = cmp.Or(c.Tend, time.Second)
+	c.Registering = cmp.Or(c.Registering, time.Second)
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// spawner is what its workers name as their parent.
+func (c Config) spawner() string { return "hive-" + c.ID }
+
+func (c Config) logDir() string { return filepath.Join(c.StateDir, "logs") }

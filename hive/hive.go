@@ -1,0 +1,147 @@
+package hive
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+
+	"github.com/oklog/ulid/v2"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/rbee-launch/rbee-launch/engines"
+	"github.com/rbee-launch/rbee-launch/internal/httpd"
+	"github.com/rbee-launch/rbee-launch/internal/inventory"
+	"github.com/rbee-launch/rbee-launch/internal/openapi"
+	"github.com/rbee-launch/rbee-launch/internal/operation"
+	"github.com/rbee-launch/rbee-launch/internal/scrape"
+	"github.com/rbee-launch/rbee-launch/launch"
+	"github.com/rbee-launch/rbee-launch/registry"
+)
+
+// Hive is one life of a hive. Make it with New; run it once.
+type Hive struct {
+	cfg       Config
+	log       *slog.Logger
+	catalog   *engines.Catalog
+	inventory *inventory.Inventory
+	ops       *operation.Store
+	counts    *counts
+
+	places  int           // registrations that a worker is to have
+	leaving chan struct{} // closed when Run is to end
+
+	mu       sync.Mutex
+	starting int             // spawns that run
+	tended   map[string]bool // workers that are being given a keeper
+}
+
+// operations is where they are.
+const operations = "/v1/hive/operations/"
+
+// keptOperations are those that have ended and are still to be asked for.
+const keptOperations = 100
+
+// New makes a hive. It fails on engine profiles that can't be read.
+func New(ctx context.Context, cfg Config) (*Hive, error) {
+	cfg = cfg.withDefaults(ctx)
+	catalog, err := engines.Load(cfg.EngineFile)
+	if err != nil {
+		return nil, err
+	}
+	h := &Hive{
+		cfg: cfg, log: cfg.Log, catalog: catalog, tended: map[string]bool{}, leaving: make(chan struct{}),
+		ops: operation.New(operations, keptOperations),
+		inventory: inventory.New(inventory.Config{
+			ModelDirs: cfg.ModelDirs, Catalog: catalog, Find: launch.FindEngine, Log: cfg.Log,
+		}),
+	}
+	if cfg.RegistryURL != "" {
+		h.places++
+	}
+	if cfg.QueenURL == nil || *cfg.QueenURL != "" {
+		h.places++
+	}
+	h.counts = newCounts(h)
+	return h, nil
+}
+
+// Handler is the API, open to every caller: Run puts Config.Access before it.
+func (h *Hive) Handler() http.Handler {
+	return httpd.Routes(h.log, openapi.With(info(), h.routes()))
+}
+
+func (h *Hive) routes() []httpd.Route {
+	return append([]httpd.Route{
+		{Method: "POST", Path: "/v1/hive/workers", Handler: h.spawn, Doc: spawnDoc()},
+		{Method: "GET", Path: "/v1/hive/workers", Handler: h.listWorkers, Doc: workersDoc()},
+		{Method: "GET", Path: "/v1/hive/workers/{id}", Handler: h.getWorker, Doc: workerDoc()},
+		{Method: "GET", Path: "/v1/hive/workers/{id}/logs", Handler: h.logs, Doc: logsDoc()},
+		{Method: "DELETE", Path: "/v1/hive/workers/{id}", Handler: h.stopWorker, Doc: stopDoc()},
+		{Method: "GET", Path: "/health", Handler: h.health, Doc: healthDoc()},
+		{Method: "GET", Path: "/capabilities", Handler: h.capabilities, Doc: capabilitiesDoc()},
+		{Method: "GET", Path: "/metrics", Handler: h.counts.serve, Doc: scrape.Doc()},
+	}, h.ops.Routes()...)
+}
+
+// Run finds its workers again, serves on ln and registers with the registry, until ctx
+// ends; then it unregisters itself and returns nil. Its workers go on. It closes ln. A
+// registry that is away is no error; an address that can be no registry's is.
+func (h *Hive) Run(ctx context.Context, ln net.Listener) error {
+	defer func() {
+		if err := h.inventory.Close(context.WithoutCancel(ctx)); err != nil {
+			h.log.Warn("a look at the machine hangs", "err", err)
+		}
+	}()
+	access := h.cfg.Access
+	access.Hosts = append([]string{h.cfg.Advertise}, access.Hosts...) // the name we gave out ourselves
+	g, ctx := errgroup.WithContext(ctx)
+	if h.cfg.RegistryURL != "" {
+		token, err := readToken(h.cfg.TokenFile)
+		if err != nil {
+			return errors.Join(err, ln.Close())
+		}
+		reg, err := registry.NewClient(registry.Config{
+			URL: h.cfg.RegistryURL, Token: token, HeartbeatInterval: h.cfg.HeartbeatInterval, Log: h.log,
+		})
+		if err != nil {
+			return errors.Join(err, ln.Close())
+		}
+		defer reg.Close()
+		self := h.self(ln.Addr())
+		g.Go(func() error {
+			if err := reg.Announce(ctx, self); err != nil {
+				// Another life of this hive is registered, and is the one to be found.
+				h.log.Warn("not in the registry any more", "err", err)
+			}
+			return nil
+		})
+	}
+	h.recover()
+	g.Go(func() error { return h.tending(ctx) })
+	g.Go(func() error { return h.ops.Run(ctx) })
+	g.Go(func() error {
+		<-ctx.Done()
+		close(h.leaving)
+		return nil
+	})
+	g.Go(func() error {
+		return httpd.Serve(ctx, ln, access.Wrap(h.Handler()), httpd.ServeOptions{Log: h.log, TLS: access.TLS})
+	})
+	return g.Wait()
+}
+
+func (h *Hive) self(addr net.Addr) registry.Component {
+	c := registry.Component{
+		Kind: registry.Hive, ID: h.cfg.ID, InstanceID: ulid.Make().String(), Hostname: h.cfg.Advertise,
+	}
+	if tcp, ok := addr.(*net.TCPAddr); ok {
+		c.Port = tcp.Port
+	}
+	if h.cfg.Access.TLS != nil {
+		c.Metadata = map[string]any{registry.SchemeKey: "https"}
+	}
+	return c
+}

@@ -1,0 +1,116 @@
+package hive
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/rbee-launch/rbee-launch/hive/client"
+	"github.com/rbee-launch/rbee-launch/internal/httpd"
+	"github.com/rbee-launch/rbee-launch/launch"
+)
+
+// workers are the launches whose parent is this hive, by id, as the runtime directory has
+// them. A record that can't be read is logged, and hides no other.
+func (h *Hive) workers() ([]client.WorkerProcess, error) {
+	own, err := h.launches()
+	list := make([]client.WorkerProcess, 0, len(own)) // an empty list is [] in JSON, not null
+	for _, l := range own {
+		list = append(list, h.worker(l))
+	}
+	return list, err
+}
+
+func (h *Hive) launches() ([]launch.Launch, error) {
+	all, err := launch.List(h.cfg.RuntimeDir)
+	if all == nil {
+		return nil, err
+	}
+	if err != nil {
+		h.log.Warn("a launch can't be read", "err", err)
+	}
+	var own []launch.Launch
+	for _, l := range all {
+		if l.SpawnedBy == h.cfg.spawner() {
+			own = append(own, l)
+		}
+	}
+	return own, nil
+}
+
+func (h *Hive) worker(l launch.Launch) client.WorkerProcess {
+	return client.WorkerProcess{
+		WorkerID: l.ID, InstanceID: l.InstanceID, HiveID: h.cfg.ID, Hostname: h.cfg.Advertise, Port: l.Port,
+		WorkerType: l.Type, Model: l.Model, Engine: l.Engine, Status: string(l.Status), PID: l.PID,
+		Restarts: l.Restarts, StartedAt: l.StartedAt, Registry: l.Registry, Queen: l.Queen,
+	}
+}
+
+// find is one of its workers. It fails with a 404.
+func (h *Hive) find(id string) (client.WorkerProcess, error) {
+	list, err := h.workers()
+	if err != nil {
+		return client.WorkerProcess{}, err
+	}
+	for _, w := range list {
+		if w.WorkerID == id {
+			return w, nil
+		}
+	}
+	return client.WorkerProcess{}, httpd.Errorf(http.StatusNotFound, client.CodeUnknownWorker,
+		"hive %s is the parent of no worker %q: GET /v1/hive/workers lists those it has", h.cfg.ID, id)
+}
+
+func (h *Hive) listWorkers(w http.ResponseWriter, _ *http.Request) error {
+	list, err := h.workers()
+	if err != nil {
+		return err
+	}
+	return httpd.WriteJSON(w, http.StatusOK, list)
+}
+
+func (h *Hive) getWorker(w http.ResponseWriter, r *http.Request) error {
+	found, err := h.find(r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	return httpd.WriteJSON(w, http.StatusOK, found)
+}
+
+// stopped is the answer to a stop.
+type stopped struct {
+	WorkerID string             `json:"worker_id"`
+	Status   string             `json:"status" enum:"stopped"`
+	Stop     *launch.StopReport `json:"stop,omitempty" doc:"What it took, where that was anything."`
+}
+
+// stopWorker answers when nothing of the worker is left. A client that hangs up changes
+// nothing about that.
+func (h *Hive) stopWorker(w http.ResponseWriter, r *http.Request) error {
+	var o launch.StopOptions
+	if text := r.URL.Query().Get("grace"); text != "" {
+		grace, err := time.ParseDuration(text)
+		if err != nil || grace < 0 {
+			return httpd.InvalidField("grace", "%q is no duration like 10s", text)
+		}
+		o.Grace = &grace
+	}
+	found, err := h.find(r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	h.log.Info("stopping a worker", "worker", found.WorkerID, "by", r.RemoteAddr)
+	answer := stopped{WorkerID: found.WorkerID, Status: "stopped"}
+	ctx := context.WithoutCancel(r.Context())
+	err = launch.Stop(ctx, h.cfg.RuntimeDir, found.WorkerID, o, func(e launch.Event) {
+		if e.Event == launch.Stopped {
+			answer.Stop = e.Stop
+		}
+	})
+	if err != nil && !errors.Is(err, launch.ErrNotThere) { // it was there when we looked
+		return err
+	}
+	h.log.Info("worker stopped", "worker", found.WorkerID)
+	return httpd.WriteJSON(w, http.StatusOK, answer)
+}

@@ -1,0 +1,121 @@
+package program
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/rbee-launch/rbee-launch/hive"
+	"github.com/rbee-launch/rbee-launch/internal/cli"
+	"github.com/rbee-launch/rbee-launch/launch/sidecar"
+	"github.com/rbee-launch/rbee-launch/ports"
+)
+
+// Hive is rbee-hive's command line.
+type Hive struct {
+	Listen     string      `help:"Where to listen (default: ${default})." default:"0.0.0.0:7835" placeholder:"HOST:PORT"`
+	ID         string      `help:"Its id in the registry (default: the machine's name)." placeholder:"NAME"`
+	Advertise  string      `help:"The host under which others reach it and its workers (default: localhost, or the address by which a registry on another machine is reached)." placeholder:"HOST"`
+	QueenURL   *string     `name:"queen-url" help:"The queen, for its workers (default: the one the registry knows, else ${queen}); empty for none." placeholder:"URL"`
+	Models     []string    `help:"A folder with models: GGUF files, also in folders below it (default: models in the data folder, ${models})." placeholder:"DIR" sep:":" env:"RBEE_MODELS"`
+	Ports      ports.Range `help:"The range that workers get a free port from." default:"${ports}" placeholder:"FIRST-LAST"`
+	Host       string      `help:"The literal address that workers bind (default: 127.0.0.1, or 0.0.0.0 with an --advertise of more than this machine)." placeholder:"ADDRESS"`
+	EngineFile string      `help:"Your own engine profiles (default: engines.yaml in the configuration folder)." placeholder:"FILE"`
+	MaxStarts  int         `help:"So many workers may be started at once." default:"16" placeholder:"N"`
+	RegistryURL
+	Beats
+	Access
+	cli.LogFlags
+}
+
+// Run serves until a signal ends it. Its workers go on.
+func (h *Hive) Run(call *cli.Call) error {
+	log := h.Logger(call.Stderr)
+	cfg, err := h.config()
+	if err != nil {
+		return err
+	}
+	ln, access, err := h.open(call.Context, call, log, h.Listen, "--listen")
+	if err != nil {
+		return err
+	}
+	log.Info("rbee-hive listens", "addr", ln.Addr())
+	cfg.Access, cfg.Log = access, log
+	if cfg.TokenFile, _, err = h.shown(); err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	one, err := hive.New(call.Context, cfg)
+	if err != nil {
+		return cli.WithCode(cli.CodeUsage, errors.Join(err, ln.Close()))
+	}
+	return serve(call.Context, log, ln, access, func(ctx context.Context) error { return one.Run(ctx, ln) })
+}
+
+func (h *Hive) config() (hive.Config, error) {
+	runtimeDir, err := cli.RuntimeDir()
+	if err != nil {
+		return hive.Config{}, err
+	}
+	stateDir, err := cli.StateDir()
+	if err != nil {
+		return hive.Config{}, err
+	}
+	if len(h.Models) == 0 {
+		h.Models = []string{modelDir()}
+	}
+	self, err := os.Executable() // under its name, should the file be replaced by another version
+	if err != nil {
+		return hive.Config{}, fmt.Errorf("find the hive's own file: %w", err)
+	}
+	return hive.Config{
+		ID: h.ID, Advertise: h.Advertise, RegistryURL: h.RegistryURL.RegistryURL, QueenURL: h.QueenURL,
+		HeartbeatInterval: h.HeartbeatInterval, RuntimeDir: runtimeDir, StateDir: stateDir,
+		Ports: h.Ports, Host: h.Host, EngineFile: h.EngineFile, ModelDirs: h.Models, MaxStarting: h.MaxStarts,
+		Keeper: func(job string) hive.Command {
+			return hive.Command{Path: self, Argv: []string{HiveName, hive.KeepCommand, job}}
+		},
+	}, nil
+}
+
+// modelDir is where models are looked for unless the user says otherwise:
+// $XDG_DATA_HOME/rbee/models, else ~/.local/share/rbee/models.
+func modelDir() string {
+	dir := os.Getenv("XDG_DATA_HOME")
+	if !filepath.IsAbs(dir) { // the specification says to ignore relative ones
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "models"
+		}
+		dir = filepath.Join(home, ".local", "share")
+	}
+	return filepath.Join(dir, "rbee", "models")
+}
+
+// Keep is the command line of a keeper, which hives start.
+type Keep struct {
+	Job string `arg:"" help:"What to keep, in JSON." placeholder:"JOB"`
+}
+
+// Run keeps one worker until that ends.
+func (k *Keep) Run(call *cli.Call) error {
+	role, err := sidecar.TakeRole()
+	if err != nil {
+		return err
+	}
+	cfg, closer, err := hive.Launching(k.Job)
+	defer closer()
+	if err != nil {
+		return err
+	}
+	cfg.Hurry, cfg.Version, cfg.Signals = call.Hurry, cli.Version(), call.PassOn()
+	return sidecar.Run(call.Context, sidecar.Options{
+		Role: role, Program: HiveName, Config: cfg,
+		Logger: func(w io.Writer) *slog.Logger {
+			return cli.LogFlags{LogLevel: "warn", LogFormat: "text"}.Logger(w)
+		},
+	})
+}
