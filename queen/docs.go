@@ -3,8 +3,10 @@ package queen
 import (
 	"net/http"
 
+	hive "github.com/rbee-launch/rbee-launch/hive/client"
 	"github.com/rbee-launch/rbee-launch/internal/httpd"
 	"github.com/rbee-launch/rbee-launch/internal/openapi"
+	"github.com/rbee-launch/rbee-launch/internal/operation"
 	"github.com/rbee-launch/rbee-launch/queen/client"
 	"github.com/rbee-launch/rbee-launch/registry"
 )
@@ -57,6 +59,36 @@ type deletion struct {
 func deleteDoc() httpd.Doc {
 	return httpd.Doc{
 		Summary: "Say that a worker is gone", Asks: deletion{}, Gives: httpd.JSON(done{}), Refuses: strangers(),
+	}
+}
+
+func spawnDoc() httpd.Doc {
+	return httpd.Doc{
+		Summary: "Have a hive spawn a worker",
+		Text: "The hive is the one that is named, or the one that has the engine, the model on disk and the most free memory; `why` says it. " +
+			"It is answered at once with the hive's operation, which goes on whether or not anybody follows it; " +
+			"with `Accept: text/event-stream` by the operation's events.",
+		Takes: []any{client.Job{}},
+		Gives: []httpd.Body{operation.Events()},
+		Also:  map[int][]httpd.Body{http.StatusAccepted: httpd.JSON(hive.Operation{})},
+		Refuses: map[int][]string{
+			http.StatusUnprocessableEntity: {client.CodeUnknownHive, hive.CodeNoEngine, hive.CodeNoModel},
+			http.StatusBadGateway:          {client.CodeHiveFailed},
+			http.StatusServiceUnavailable:  {client.CodeNoHive, hive.CodeBusy},
+		},
+	}
+}
+
+func stopDoc() httpd.Doc {
+	return httpd.Doc{
+		Summary: "Stop a worker", Text: "Its hive does it, and it is answered when nothing of the worker is left.",
+		Gives: httpd.JSON(done{}),
+		Refuses: map[int][]string{
+			http.StatusNotFound:           {registry.CodeUnknown},
+			http.StatusConflict:           {client.CodeNoParent},
+			http.StatusBadGateway:         {client.CodeHiveFailed},
+			http.StatusServiceUnavailable: {client.CodeNoHive},
+		},
 	}
 }
 

@@ -27,6 +27,14 @@ type member struct {
 	left     bool            // it was on this registry's list and is no more
 }
 
+// hive is the id of the hive that is its parent; "" when none is.
+func (m member) hive() string {
+	if id := m.Hive(); id != "" {
+		return id
+	}
+	return registry.Component{Metadata: map[string]any{"spawned_by": m.spawnedBy}}.Hive()
+}
+
 // inquiry is how far we are with asking a member for its capabilities.
 type inquiry struct {
 	running bool

@@ -30,6 +30,7 @@ type Queen struct {
 	loads     *loads
 	transport *http.Transport // to the workers
 	metrics   *figures
+	spawns    *spawns
 }
 
 // New makes a queen that knows nobody. She discovers, asks and forgets once Run
@@ -38,7 +39,7 @@ func New(cfg Config) *Queen {
 	cfg = cfg.withDefaults()
 	q := &Queen{
 		cfg: cfg, log: cfg.Log, table: newTable(cfg), hurried: make(chan struct{}, 1),
-		loads: newLoads(), transport: upstream(cfg.Limits), metrics: newFigures(),
+		loads: newLoads(), transport: upstream(cfg.Limits), metrics: newFigures(), spawns: newSpawns(),
 	}
 	q.following.Store(noRegistry)
 	return q
@@ -55,16 +56,18 @@ func (q *Queen) Handler() http.Handler {
 }
 
 func (q *Queen) routes() []httpd.Route {
-	return []httpd.Route{
+	return append([]httpd.Route{
 		{Method: "POST", Path: "/v1/queen/register-worker", Handler: q.registerWorker, Doc: registerDoc()},
 		{Method: "POST", Path: "/v1/queen/heartbeat", Handler: q.heartbeat, Doc: heartbeatDoc()},
 		{Method: "DELETE", Path: "/v1/queen/workers/{id}", Handler: q.deleteWorker, Doc: deleteDoc()},
+		{Method: "POST", Path: "/v1/queen/workers/{id}/stop", Handler: q.stopWorker, Doc: stopDoc()},
+		{Method: "POST", Path: "/v1/queen/spawn-worker", Handler: q.spawnWorker, Doc: spawnDoc()},
 		{Method: "GET", Path: "/v1/queen/workers", Handler: q.listWorkers, Doc: workersDoc()},
 		{Method: "GET", Path: "/v1/queen/hives", Handler: q.listHives, Doc: hivesDoc()},
 		{Method: "GET", Path: "/health", Handler: q.health, Doc: healthDoc()},
 		{Method: "GET", Path: "/capabilities", Handler: q.capabilities, Doc: capabilitiesDoc()},
 		{Method: "GET", Path: "/metrics", Handler: scrape.Handler(append(q.metrics.collectors(), census{q.table})...), Doc: scrape.Doc()},
-	}
+	}, q.spawns.ops.Routes()...)
 }
 
 // modelRoutes are those that clients of the OpenAI protocol use.
@@ -102,6 +105,7 @@ func (q *Queen) Run(ctx context.Context, ln net.Listener) error {
 	g.Go(func() error { return q.sweeping(ctx) })
 	g.Go(func() error { return q.fetching(ctx) })
 	g.Go(func() error { return q.serve(ctx, ln, access) })
+	g.Go(func() error { return q.spawns.ops.Run(ctx) })
 	return g.Wait()
 }
 

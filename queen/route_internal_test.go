@@ -33,7 +33,7 @@ func TestChoose(t *testing.T) {
 		var drawn []int
 		of := 1
 		for i := 0; i < of; i++ {
-			drawn = append(drawn, choose(now, c.states, func(n int) int { of = n; return i }))
+			drawn = append(drawn, chooseWorker(now, c.states, func(n int) int { of = n; return i }))
 		}
 		if !slices.Equal(drawn, c.want) {
 			t.Errorf("%s: drawn are %v, want %v", name, drawn, c.want)

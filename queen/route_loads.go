@@ -36,7 +36,7 @@ func (l *loads) take(now time.Time, able []target) (target, *load) {
 			states[i] = *known
 		}
 	}
-	chosen := able[choose(now, states, rand.IntN)]
+	chosen := able[chooseWorker(now, states, rand.IntN)]
 	held := l.at[chosen.url]
 	if held == nil {
 		held = &load{}
@@ -46,9 +46,9 @@ func (l *loads) take(now time.Time, able []target) (target, *load) {
 	return chosen, held
 }
 
-// choose is the index of the one with the fewest requests among those that did not fail
+// chooseWorker is the index of the one with the fewest requests among those that did not fail
 // a moment ago, or among all when all did. Of equals, any: draw is below its argument.
-func choose(now time.Time, states []load, draw func(int) int) int {
+func chooseWorker(now time.Time, states []load, draw func(int) int) int {
 	var best []int
 	for i, s := range states {
 		if len(best) == 0 {

@@ -91,8 +91,8 @@ var private = []string{
 
 // showToken shows the cluster's token to a member on another machine, and to no other.
 func (q *Queen) showToken(r *http.Request, host string) {
-	if q.cfg.Token != "" && !registry.Loopback(host) {
-		r.Header.Set("Authorization", "Bearer "+q.cfg.Token)
+	if token := q.tokenFor(host); token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
 	}
 }
 

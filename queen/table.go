@@ -223,6 +223,13 @@ func (t *table) answered(now time.Time, asked member, caps map[string]any, settl
 	t.book.members[k] = m
 }
 
+func (t *table) get(kind registry.Kind, id string) (member, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	m, known := t.book.members[key{kind, id}]
+	return m, known
+}
+
 func (t *table) workers(now time.Time) []client.Worker {
 	list := []client.Worker{} // an empty list is [] in JSON, not null
 	t.each(now, registry.Worker, func(m member, c clock) { list = append(list, workerView(m, c)) })

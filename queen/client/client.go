@@ -15,6 +15,7 @@ import (
 
 	"github.com/go-resty/resty/v2"
 
+	hive "github.com/rbee-launch/rbee-launch/hive/client"
 	"github.com/rbee-launch/rbee-launch/registry"
 )
 
@@ -157,15 +158,44 @@ func (c *Client) Workers(ctx context.Context) ([]Worker, error) {
 	return list, nil
 }
 
+// Spawn has a hive spawn a worker, and returns the operation that has begun. It fails with
+// registry.ErrUnreachable without an answer, and with a *registry.Refusal for what she or
+// the hive does not take.
+func (c *Client) Spawn(ctx context.Context, job Job) (hive.Operation, error) {
+	var op hive.Operation
+	if err := c.call(ctx, http.MethodPost, "/v1/queen/spawn-worker", job, &op); err != nil {
+		return hive.Operation{}, fmt.Errorf("spawn a worker: %w", err)
+	}
+	return op, nil
+}
+
+// Operations is a client of her operations alone: to follow and to cancel them. The caller
+// closes it.
+func (c *Client) Operations(ctx context.Context) (*hive.Client, error) {
+	base, err := c.base(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return hive.New(hive.Config{URL: base, Token: c.cfg.Token, TLS: c.cfg.TLS, Operations: "/v1/queen/operations/"})
+}
+
+// base is where she is.
+func (c *Client) base(ctx context.Context) (string, error) {
+	if c.cfg.URL != "" {
+		return c.cfg.URL, nil
+	}
+	found, err := c.cfg.Find(ctx)
+	if err != nil {
+		return "", fmt.Errorf("find the queen: %w", err)
+	}
+	return strings.TrimSuffix(found, "/"), nil
+}
+
 // call sends one request and decodes a good answer into out, unless that is nil.
 func (c *Client) call(ctx context.Context, method, path string, body, out any) error {
-	base := c.cfg.URL
-	if base == "" {
-		found, err := c.cfg.Find(ctx)
-		if err != nil {
-			return fmt.Errorf("find the queen: %w", err)
-		}
-		base = strings.TrimSuffix(found, "/")
+	base, err := c.base(ctx)
+	if err != nil {
+		return err
 	}
 	req := c.http.R().SetContext(ctx)
 	if body != nil {

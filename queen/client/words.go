@@ -3,6 +3,7 @@ package client
 import (
 	"time"
 
+	hive "github.com/rbee-launch/rbee-launch/hive/client"
 	"github.com/rbee-launch/rbee-launch/registry"
 )
 
@@ -69,6 +70,20 @@ type Hive struct {
 	CapabilitiesFrom string          `json:"capabilities_from,omitempty" enum:"hive,spawner"`
 	Metadata         map[string]any  `json:"metadata,omitempty"`
 }
+
+// Job is the body of POST /v1/queen/spawn-worker.
+type Job struct {
+	hive.SpawnRequest
+	HiveID string `json:"hive_id,omitempty" maxLength:"128" doc:"The hive to spawn it; chosen among all when empty."`
+}
+
+// The stable codes of the queen's own problems.
+const (
+	CodeNoHive      = "no_hive"      // no hive can do it now; the detail says of each why
+	CodeUnknownHive = "unknown_hive" // none has that id
+	CodeHiveFailed  = "hive_failed"  // it did not answer, or not as a hive does
+	CodeNoParent    = "no_parent"    // the worker is none of a hive's
+)
 
 // Where the queen is by default, and how often she is beaten to.
 const (

@@ -1,0 +1,180 @@
+package queen
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/rbee-launch/rbee-launch/hive/client"
+	"github.com/rbee-launch/rbee-launch/registry"
+)
+
+// offer is one hive as a spawn sees it: what it answered just now, as far as the choice
+// goes by it.
+type offer struct {
+	id   string
+	at   registry.Component
+	gone string // why it can't be asked; "" where it answered
+
+	Engines []struct {
+		Name     string   `json:"name"`
+		Types    []string `json:"types"`
+		Explicit bool     `json:"explicit"`
+		Path     string   `json:"path"`
+	} `json:"engines"`
+	Models []struct {
+		Name   string `json:"name"`
+		Path   string `json:"path"`
+		Memory uint64 `json:"memory_bytes"`
+		Error  string `json:"error"`
+	} `json:"models"`
+	Devices []struct {
+		Memory uint64 `json:"memory_bytes"`
+		Used   uint64 `json:"memory_used_bytes"`
+	} `json:"devices"`
+	Available uint64 `json:"memory_available_bytes"`
+
+	promised uint64 // what workers will take whose start is under way
+	starting int    // how many those are
+}
+
+// engine is the one that the hive would take, "" for none. It is the hive's own to choose;
+// this is whether it can.
+func (o offer) engine(req client.SpawnRequest) string {
+	for _, e := range o.Engines {
+		named := req.Engine == e.Name
+		serves := slices.Contains(e.Types, req.WorkerType) || slices.Contains(e.Types, "*")
+		if e.Path != "" && serves && (named || req.Engine == "" && !e.Explicit) {
+			return e.Name
+		}
+	}
+	return ""
+}
+
+// model looks for a model in the hive's folders. Memory is 0 where it is not known.
+func (o offer) model(name string) (memory uint64, onDisk bool) {
+	for _, m := range o.Models {
+		file := m.Path[strings.LastIndexByte(m.Path, '/')+1:]
+		if m.Error == "" && (strings.EqualFold(m.Name, name) || file == name || m.Path == name) {
+			return m.Memory, true
+		}
+	}
+	return 0, false
+}
+
+// free is the memory that a worker could have: that of GPUs, and the machine's.
+func (o offer) free() (gpu, ram uint64) {
+	for _, d := range o.Devices {
+		gpu += d.Memory - min(d.Used, d.Memory)
+	}
+	ram = o.Available
+	if gpu > 0 {
+		return gpu - min(o.promised, gpu), ram
+	}
+	return 0, ram - min(o.promised, ram)
+}
+
+// choice is where a worker is to be, and why there.
+type choice struct {
+	offer
+	why    string
+	memory uint64 // what it will take, if that is known
+}
+
+// refusal says of each hive why it is not the one.
+type refusal struct{ reasons []string }
+
+func (r *refusal) Error() string {
+	if len(r.reasons) == 0 {
+		return "no hive is online: start rbee-hive on a machine"
+	}
+	return "no hive can run it: " + strings.Join(r.reasons, "; ")
+}
+
+func (r *refusal) add(o offer, format string, args ...any) {
+	const most = 10
+	switch n := len(r.reasons); {
+	case n < most:
+		r.reasons = append(r.reasons, o.id+": "+fmt.Sprintf(format, args...))
+	case n == most:
+		r.reasons = append(r.reasons, "and more")
+	}
+}
+
+// chooseHive picks the hive that has the engine, the model on disk if any has it, and the most
+// free memory.
+func chooseHive(offers []offer, req client.SpawnRequest) (choice, error) {
+	var able []choice
+	refused := &refusal{}
+	for _, o := range offers {
+		switch engine := o.engine(req); {
+		case o.gone != "":
+			refused.add(o, "%s", o.gone)
+		case engine == "" && req.Engine != "":
+			refused.add(o, "it has no engine %s for %s workers", req.Engine, req.WorkerType)
+		case engine == "":
+			refused.add(o, "it has no engine for %s workers", req.WorkerType)
+		default:
+			memory, onDisk := o.model(req.Model)
+			c := choice{offer: o, memory: memory, why: "it has the engine " + engine}
+			if onDisk {
+				c.why += ", the model on disk"
+			}
+			able = append(able, c)
+		}
+	}
+	if len(able) == 0 {
+		return choice{}, refused
+	}
+	if onDisk := slices.DeleteFunc(slices.Clone(able), func(c choice) bool { _, has := c.model(req.Model); return !has }); len(onDisk) > 0 {
+		able = onDisk
+	} else if isFile(req.Model) {
+		for _, c := range able {
+			refused.add(c.offer, "it has no model %s in its folders", req.Model)
+		}
+		return choice{}, refused
+	}
+	return best(able, len(offers)), nil
+}
+
+// isFile reports whether a model can be nothing but a file in a hive's folders.
+func isFile(model string) bool {
+	return strings.HasSuffix(strings.ToLower(model), ".gguf") || strings.HasPrefix(model, "/")
+}
+
+// best is the one with the most free memory, GPUs' first; of equals the one that starts
+// the fewest, and then the first by its name.
+func best(able []choice, of int) choice {
+	best := slices.MaxFunc(able, func(a, b choice) int {
+		gpuA, ramA := a.free()
+		gpuB, ramB := b.free()
+		return cmp.Or(cmp.Compare(gpuA, gpuB), cmp.Compare(ramA, ramB), cmp.Compare(b.starting, a.starting), cmp.Compare(b.id, a.id))
+	})
+	gpu, ram := best.free()
+	free := cmp.Or(gpu, ram)
+	kind := "memory"
+	if gpu > 0 {
+		kind = "GPU memory"
+	}
+	switch {
+	case of == 1:
+		best.why += fmt.Sprintf(" and %s of %s free, and is the only hive", size(free), kind)
+	case len(able) == 1:
+		best.why += fmt.Sprintf(" and %s of %s free; no other hive has that", size(free), kind)
+	default:
+		best.why += fmt.Sprintf(" and %s of %s free, the most of %d hives that could", size(free), kind, len(able))
+	}
+	if best.memory > free {
+		best.why += fmt.Sprintf(", though the model may take %s", size(best.memory))
+	}
+	return best
+}
+
+// size is a number of bytes for people.
+func size(bytes uint64) string {
+	if bytes < 1<<30 {
+		return fmt.Sprintf("%d MB", bytes>>20)
+	}
+	return fmt.Sprintf("%.1f GB", float64(bytes)/(1<<30))
+}

@@ -1,0 +1,288 @@
+package queen
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	hive "github.com/rbee-launch/rbee-launch/hive/client"
+	"github.com/rbee-launch/rbee-launch/internal/httpd"
+	"github.com/rbee-launch/rbee-launch/internal/operation"
+	"github.com/rbee-launch/rbee-launch/queen/client"
+	"github.com/rbee-launch/rbee-launch/registry"
+)
+
+const (
+	// operations is where they are.
+	operations = "/v1/queen/operations/"
+	// keptOperations are those that have ended and are still to be asked for.
+	keptOperations = 500
+	// maxSpawns bounds the operations that run.
+	maxSpawns = 1000
+)
+
+// spawns are the workers that hives start for the queen.
+type spawns struct {
+	ops *operation.Store
+
+	mu      sync.Mutex
+	pending map[string]pending // by hive
+	running int
+}
+
+// pending is what a hive has been asked for and does not have yet.
+type pending struct {
+	starts int
+	memory uint64
+}
+
+func newSpawns() *spawns {
+	return &spawns{ops: operation.New(operations, keptOperations), pending: map[string]pending{}}
+}
+
+// spawnWorker sends the job to a hive, and answers at once.
+func (q *Queen) spawnWorker(w http.ResponseWriter, r *http.Request) error {
+	var req client.Job
+	if err := httpd.ReadJSON(w, r, &req, httpd.MaxBody); err != nil {
+		return err
+	}
+	req.WorkerType = cmp.Or(req.WorkerType, "llm")
+	offers, err := q.offers(r.Context(), req.HiveID)
+	if err != nil {
+		return err
+	}
+	where, err := q.spawns.promise(offers, req)
+	if err != nil {
+		return err
+	}
+	op, err := q.begin(r.Context(), req, where)
+	if err != nil {
+		q.spawns.settle(where)
+		return err
+	}
+	return q.spawns.ops.Answer(w, r, op)
+}
+
+// promise chooses a hive, and counts what the worker will take there as taken until settle
+// is called.
+func (s *spawns) promise(offers []offer, req client.Job) (choice, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running >= maxSpawns {
+		return choice{}, httpd.Errorf(http.StatusServiceUnavailable, hive.CodeBusy, "%d workers are being started, which is the limit", s.running)
+	}
+	for i, o := range offers {
+		p := s.pending[o.id]
+		offers[i].promised, offers[i].starting = p.memory, p.starts
+	}
+	where, err := chooseHive(offers, req.SpawnRequest)
+	if err != nil {
+		return choice{}, httpd.Errorf(http.StatusServiceUnavailable, client.CodeNoHive, "%v", err)
+	}
+	if req.HiveID != "" {
+		where.why = "it was asked for"
+	}
+	p := s.pending[where.id]
+	s.pending[where.id] = pending{p.starts + 1, p.memory + where.memory}
+	s.running++
+	return where, nil
+}
+
+// settle ends a promise: the worker has its memory, or there is none.
+func (s *spawns) settle(where choice) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running--
+	p := s.pending[where.id]
+	if p.starts--; p.starts == 0 {
+		delete(s.pending, where.id)
+		return
+	}
+	p.memory -= where.memory
+	s.pending[where.id] = p
+}
+
+// offers asks the hives that are online what they have, side by side; or the one that is
+// named, whatever is known of it.
+func (q *Queen) offers(ctx context.Context, named string) ([]offer, error) {
+	var asked []offer
+	var known []string
+	for _, h := range q.table.hives(time.Now()) {
+		known = append(known, h.HiveID)
+		if named != "" && h.HiveID != named {
+			continue
+		}
+		o := offer{id: h.HiveID, at: registry.Component{Hostname: h.Hostname, Port: h.Port, Metadata: h.Metadata}}
+		switch {
+		case !validHost(h.Hostname):
+			o.gone = fmt.Sprintf("%q is no host", h.Hostname)
+		case h.Status != registry.Online:
+			o.gone = "it is " + string(h.Status)
+		}
+		asked = append(asked, o)
+	}
+	if named != "" && len(asked) == 0 {
+		p := httpd.Errorf(http.StatusUnprocessableEntity, client.CodeUnknownHive, "hive_id: there is no hive %q; there is %s",
+			named, cmp.Or(strings.Join(known, ", "), "none"))
+		p.Field = "hive_id"
+		return nil, p
+	}
+	var asking sync.WaitGroup
+	for i := range asked {
+		if asked[i].gone == "" {
+			asking.Go(func() { q.ask(ctx, &asked[i]) })
+		}
+	}
+	asking.Wait()
+	return asked, nil
+}
+
+func (q *Queen) ask(ctx context.Context, o *offer) {
+	ctx, cancel := context.WithTimeout(ctx, q.cfg.FetchTimeout)
+	defer cancel()
+	to, err := q.hiveAt(o.at)
+	if err == nil {
+		defer to.Close()
+		err = to.Capabilities(ctx, o)
+	}
+	if err != nil {
+		o.gone = "it does not say what it has: " + err.Error()
+	}
+}
+
+// hiveAt is a client of the hive at an address that it registered itself. The caller
+// closes it.
+func (q *Queen) hiveAt(c registry.Component) (*hive.Client, error) {
+	return hive.New(hive.Config{URL: c.URL(), Token: q.tokenFor(c.Hostname), Timeout: q.cfg.FetchTimeout})
+}
+
+// tokenFor is what a host is shown: nobody on this machine asks for a token.
+func (q *Queen) tokenFor(host string) string {
+	if registry.Loopback(host) {
+		return ""
+	}
+	return q.cfg.Token
+}
+
+// begin has the hive begin, and follows it from then on.
+func (q *Queen) begin(ctx context.Context, req client.Job, where choice) (*operation.Running, error) {
+	to, err := q.hiveAt(where.at)
+	if err != nil {
+		return nil, err
+	}
+	begun, err := to.Spawn(ctx, req.SpawnRequest)
+	if err != nil {
+		to.Close()
+		return nil, passOn(where.id, err)
+	}
+	begun.HiveID, begun.Why = where.id, where.why
+	q.log.Info("a hive spawns a worker", "operation", begun.ID, "hive", where.id, "model", req.Model, "why", where.why)
+	op, err := q.spawns.ops.Begin(begun, func(ctx context.Context, op *operation.Running) {
+		defer q.spawns.settle(where)
+		defer to.Close()
+		q.followSpawn(ctx, to, op)
+	})
+	if err != nil { // the hive goes on: the worker will be found like any other
+		to.Close()
+		return nil, httpd.Errorf(http.StatusServiceUnavailable, hive.CodeBusy, "%v", err)
+	}
+	return op, nil
+}
+
+// followSpawn tells what the hive tells of an operation, to its end.
+func (q *Queen) followSpawn(ctx context.Context, to *hive.Client, op *operation.Running) {
+	id := op.Operation().ID
+	over := make(chan struct{})
+	var cancelling sync.WaitGroup
+	cancelling.Go(func() {
+		select {
+		case <-op.Cancelled():
+			if err := to.Cancel(ctx, id); err != nil {
+				q.log.Warn("an operation can't be cancelled", "operation", id, "err", err)
+			}
+		case <-over:
+		}
+	})
+	ended, err := to.Follow(ctx, id, func(e hive.Event) {
+		if e.Seq == 0 {
+			op.Pass(e)
+			return
+		}
+		op.Tell(e)
+		if worker := workerOf(e); worker != "" {
+			op.Set(func(o *hive.Operation) { o.WorkerID = worker })
+		}
+	})
+	close(over)
+	cancelling.Wait()
+	if err != nil {
+		if ctx.Err() == nil {
+			op.End(func(o *hive.Operation) { o.Error = &hive.Failure{Detail: "the hive lost sight of it: " + err.Error()} })
+		}
+		return
+	}
+	op.End(func(o *hive.Operation) {
+		o.WorkerID, o.Worker, o.Error, o.Phase = ended.WorkerID, ended.Worker, ended.Error, ended.Phase
+	})
+	q.log.Info("a spawn has ended", "operation", id, "status", ended.Status, "worker", ended.WorkerID)
+}
+
+// workerOf is the id that an event names.
+func workerOf(e hive.Event) string {
+	var told struct {
+		ID string `json:"id"`
+	}
+	_ = json.Unmarshal(e.Data, &told) // an event that names nobody is told all the same
+	return told.ID
+}
+
+// passOn is a hive's refusal as the queen's own, and what else can go wrong with a hive.
+func passOn(id string, err error) error {
+	var refused *registry.Refusal
+	if errors.As(err, &refused) && refused.Code != "" {
+		p := httpd.Errorf(refused.Status, refused.Code, "hive %s: %s", id, refused.Detail)
+		p.Field = refused.Field
+		return p
+	}
+	return httpd.Errorf(http.StatusBadGateway, client.CodeHiveFailed, "hive %s: %v", id, err)
+}
+
+// stopWorker has a worker's hive stop it, and answers when that has.
+func (q *Queen) stopWorker(w http.ResponseWriter, r *http.Request) error {
+	id := r.PathValue("id")
+	m, known := q.table.get(registry.Worker, id)
+	if !known {
+		return httpd.Errorf(http.StatusNotFound, registry.CodeUnknown, "worker %q is not known", id)
+	}
+	parent := m.hive()
+	if parent == "" {
+		return httpd.Errorf(http.StatusConflict, client.CodeNoParent,
+			"%s has no hive as its parent: %s has to stop it ('rbee-launch stop %s' on its machine)", id, cmp.Or(m.spawnedBy, "whoever launched it"), id)
+	}
+	of, known := q.table.get(registry.Hive, parent)
+	if !known || !validHost(of.Hostname) {
+		return httpd.Errorf(http.StatusServiceUnavailable, client.CodeNoHive, "%s is the worker of hive %s, which is not there", id, parent)
+	}
+	to, err := q.hiveAt(of.Component)
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), stopLimit)
+	defer cancel()
+	if err := to.Stop(ctx, id); err != nil {
+		return passOn(parent, err)
+	}
+	q.log.Info("worker stopped", "worker", id, "hive", parent)
+	return httpd.WriteJSON(w, http.StatusOK, done{"ok"})
+}
+
+// stopLimit is how long a worker's stop may take: the longest grace period of our engines
+// is 30 s, and beyond it come SIGKILL and a GPU that gives its memory back.
+const stopLimit = 90 * time.Second
