@@ -50,6 +50,7 @@ func app() cli.App {
 type grammar struct {
 	Worker   workerCmd   `cmd:"" help:"Launch a model server and register it."`
 	Exec     execCmd     `cmd:"" help:"Launch any server at all and register it."`
+	Spawn    spawnCmd    `cmd:"" help:"Have a hive of the cluster launch a worker, through the queen."`
 	Registry registryCmd `cmd:"" help:"Launch rbee-registry, the discovery daemon."`
 	Queen    queenCmd    `cmd:"" help:"Launch queen-rbee, the orchestrator."`
 	Hive     hiveCmd     `cmd:"" help:"Launch rbee-hive, which spawns workers on request."`
