@@ -8,8 +8,8 @@
 //	err = w.Run(ctx, ln) // until ctx ends; errors.Is(err, worker.ErrCrashed) when it was told to crash
 //
 // It speaks the OpenAI protocol (/v1/models, /v1/chat/completions,
-// /v1/completions, /v1/embeddings; streams too), answers /health, /capabilities
-// and /metrics, and registers itself with the registry and the queen when it is
+// /v1/completions, /v1/embeddings; streams too), answers /health, /capabilities,
+// /metrics and /openapi.json, and registers itself with the registry and the queen when it is
 // given their addresses. Its answers follow from the request alone, and it counts
 // a word as a token. Every fault that a launcher has to survive can be asked for;
 // see Faults.

@@ -19,10 +19,19 @@ const (
 	maxInputs         = 256 // texts in one request
 )
 
+// embeddingList is the answer to all texts of a request.
+type embeddingList struct {
+	Object     string      `json:"object" enum:"list"`
+	Data       []embedding `json:"data"`
+	Model      string      `json:"model"`
+	Usage      usage       `json:"usage"`
+	Simulation bool        `json:"simulation"`
+}
+
 type embedding struct {
-	Object    string `json:"object"`
+	Object    string `json:"object" enum:"embedding"`
 	Index     int    `json:"index"`
-	Embedding any    `json:"embedding"` // []float32, or their base64
+	Embedding any    `json:"embedding" doc:"Numbers, or their base64: little-endian, 4 bytes each."`
 }
 
 func (w *Worker) embed(rw http.ResponseWriter, r *http.Request) error {
@@ -49,8 +58,8 @@ func (w *Worker) embed(rw http.ResponseWriter, r *http.Request) error {
 	}
 	used.TotalTokens = used.PromptTokens
 	w.metrics.tokens.WithLabelValues("prompt").Add(float64(used.PromptTokens))
-	return httpd.WriteJSON(rw, http.StatusOK, map[string]any{
-		"object": "list", "data": data, "model": w.cfg.Model, "usage": used, "simulation": true,
+	return httpd.WriteJSON(rw, http.StatusOK, embeddingList{
+		Object: "list", Data: data, Model: w.cfg.Model, Usage: used, Simulation: true,
 	})
 }
 

@@ -15,6 +15,8 @@ import (
 
 	"github.com/rbee-launch/rbee-launch/internal/httpd"
 	"github.com/rbee-launch/rbee-launch/internal/openai"
+	"github.com/rbee-launch/rbee-launch/internal/openapi"
+	"github.com/rbee-launch/rbee-launch/internal/scrape"
 )
 
 // errStopping is the cause with which answers that outlast the drain are cut,
@@ -54,19 +56,28 @@ func New(cfg Config) *Worker {
 // as loading until Run has loaded the model.
 func (w *Worker) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/", httpd.Routes(w.log, []httpd.Route{
-		{Method: "GET", Path: "/health", Handler: w.health},
-		{Method: "GET", Path: "/capabilities", Handler: w.capabilities},
-		{Method: "GET", Path: "/metrics", Handler: w.metrics.serve},
-	}))
-	mux.Handle("/v1/", httpd.RoutesAs(w.log, openai.WriteError, []httpd.Route{
-		{Method: "GET", Path: "/v1/models", Handler: w.loaded(w.models)},
-		{Method: "GET", Path: "/v1/models/{id...}", Handler: w.loaded(w.model)},
-		{Method: "POST", Path: "/v1/chat/completions", Handler: w.inference("chat", w.chat)},
-		{Method: "POST", Path: "/v1/completions", Handler: w.inference("completions", w.complete)},
-		{Method: "POST", Path: "/v1/embeddings", Handler: w.inference("embeddings", w.embed)},
-	}))
+	mux.Handle("/", httpd.Routes(w.log, openapi.With(info(w.modelRoutes()), w.routes())))
+	mux.Handle("/v1/", httpd.RoutesAs(w.log, openai.WriteError, w.modelRoutes()))
 	return mux
+}
+
+func (w *Worker) routes() []httpd.Route {
+	return []httpd.Route{
+		{Method: "GET", Path: "/health", Handler: w.health, Doc: healthDoc()},
+		{Method: "GET", Path: "/capabilities", Handler: w.capabilities, Doc: capabilitiesDoc()},
+		{Method: "GET", Path: "/metrics", Handler: w.metrics.serve, Doc: scrape.Doc()},
+	}
+}
+
+// modelRoutes are those of the OpenAI protocol.
+func (w *Worker) modelRoutes() []httpd.Route {
+	return []httpd.Route{
+		{Method: "GET", Path: "/v1/models", Handler: w.loaded(w.models), Doc: modelsDoc()},
+		{Method: "GET", Path: "/v1/models/{id...}", Handler: w.loaded(w.model), Doc: modelDoc()},
+		{Method: "POST", Path: "/v1/chat/completions", Handler: w.inference("chat", w.chat), Doc: generationDoc("Chat", chatRequest{})},
+		{Method: "POST", Path: "/v1/completions", Handler: w.inference("completions", w.complete), Doc: generationDoc("Complete texts", completionRequest{})},
+		{Method: "POST", Path: "/v1/embeddings", Handler: w.inference("embeddings", w.embed), Doc: embeddingsDoc()},
+	}
 }
 
 // Run answers on ln from the first moment on, "loads" the model, then registers
