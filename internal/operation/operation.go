@@ -3,6 +3,7 @@ package operation
 import (
 	"context"
 	"errors"
+	"net/url"
 	"sync"
 	"time"
 
@@ -15,8 +16,12 @@ import (
 // repeats itself.
 const maxEvents = 1000
 
-// ErrLeaving means that the server is going, and begins nothing more.
-var ErrLeaving = errors.New("the server is going")
+// ErrLeaving means that the server is going, and begins nothing more; ErrKnown that there is
+// an operation of that id already.
+var (
+	ErrLeaving = errors.New("the server is going")
+	ErrKnown   = errors.New("there is an operation of that id already")
+)
 
 // Work does what an operation is for, and ends it with Running.End. It is to return soon
 // after ctx has ended, since the server goes then, with the operation ended or not; and
@@ -82,7 +87,7 @@ func (s *Store) leave() {
 }
 
 // Begin adds an operation, with an id of its own unless it has one, and has Run do its
-// work. It fails with ErrLeaving alone.
+// work. It fails with ErrLeaving, or with ErrKnown for an id that was given.
 func (s *Store) Begin(op client.Operation, work Work) (*Running, error) {
 	if op.ID == "" {
 		op.ID = ulid.Make().String()
@@ -90,12 +95,15 @@ func (s *Store) Begin(op client.Operation, work Work) (*Running, error) {
 	if op.StartedAt.IsZero() {
 		op.StartedAt = time.Now().UTC()
 	}
-	op.Status, op.EventsURL = client.Running, s.path+op.ID+"/events"
+	op.Status, op.EventsURL = client.Running, s.at(op.ID)+"/events"
 	r := &Running{op: op, cancelled: make(chan struct{}), grown: make(chan struct{})}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.left {
 		return nil, ErrLeaving
+	}
+	if s.byID[op.ID] != nil {
+		return nil, ErrKnown
 	}
 	s.byID[op.ID] = r
 	s.order = append(s.order, op.ID)
@@ -107,6 +115,9 @@ func (s *Store) Begin(op client.Operation, work Work) (*Running, error) {
 	}
 	return r, nil
 }
+
+// at is the path of an operation, whose id another server may have chosen.
+func (s *Store) at(id string) string { return s.path + url.PathEscape(id) }
 
 // forget drops the oldest of those that have ended, if there are too many.
 func (s *Store) forget() {
@@ -179,7 +190,7 @@ func (r *Running) Tell(e client.Event) {
 			e.Seq = len(r.events) + 1
 			r.events = append(r.events, e)
 		}
-		r.op.Phase = e.Name
+		r.op.Phase, r.passing = e.Name, nil // what passed before it is old
 	})
 }
 

@@ -69,7 +69,7 @@ func (s *Store) Answer(w http.ResponseWriter, r *http.Request, op *Running) erro
 		s.Stream(w, r, op)
 		return nil
 	}
-	w.Header().Set("Location", s.path+op.Operation().ID)
+	w.Header().Set("Location", s.at(op.Operation().ID))
 	return httpd.WriteJSON(w, http.StatusAccepted, op.Operation())
 }
 
@@ -85,8 +85,9 @@ func (s *Store) Stream(w http.ResponseWriter, r *http.Request, op *Running) {
 	if err != nil || seen < 0 {
 		seen = 0
 	}
-	to := stream{to: httpd.NewEvents(w), seen: seen}
-	if to.operation("operation", op.Operation()) != nil {
+	now := op.news(seen, 0)
+	to := stream{to: httpd.NewEvents(w), seen: seen, changes: now.changes} // what has passed is not told again
+	if to.operation("operation", now.op) != nil {
 		return
 	}
 	quiet := time.NewTicker(httpd.EventsAlive)
