@@ -33,6 +33,9 @@ type Config struct {
 	// Silence is how long a stream may say nothing before it is given up; 40 s when zero:
 	// a hive writes a comment every 15 s.
 	Silence time.Duration
+	// Away is how long Follow tries to come back to a hive of which nothing is heard; as
+	// long as its context lasts when zero.
+	Away time.Duration
 }
 
 // Client talks to one hive. It is safe for concurrent use.
@@ -66,7 +69,7 @@ func New(cfg Config) (*Client, error) {
 	rc := resty.NewWithClient(&http.Client{Transport: transport}).
 		SetTimeout(cmp.Or(cfg.Timeout, 5*time.Second)).
 		SetResponseBodyLimit(maxAnswer).
-		SetRedirectPolicy(resty.NoRedirectPolicy()).
+		SetRedirectPolicy(resty.RedirectPolicyFunc(noRedirects)).
 		SetLogger(quiet{})
 	if cfg.Token != "" {
 		rc.SetHeader("Authorization", "Bearer "+cfg.Token)

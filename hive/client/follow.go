@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -24,18 +25,18 @@ const (
 )
 
 // Follow tells tell the events of an operation from its beginning, each once, and returns
-// the operation when it has ended. Lost connections are made again, until ctx ends; a
-// hive that does not know the operation (any more) ends it with a *registry.Refusal.
+// the operation when it has ended. Lost connections are made again, until ctx ends or
+// nothing came for Config.Away; a hive that does not know the operation (any more) ends it
+// with a *registry.Refusal, and so does what is no hive.
 func (c *Client) Follow(ctx context.Context, id string, tell func(Event)) (Operation, error) {
-	f := following{client: c, id: id, tell: tell}
+	f := following{client: c, id: id, tell: tell, heard: time.Now()}
 	for pause := firstRetry; ; pause = min(2*pause, longestRetry) {
 		before := f.seen
 		op, err := f.once(ctx)
-		var refused *registry.Refusal
 		switch {
 		case err == nil:
 			return op, nil
-		case errors.As(err, &refused) && refused.Status < 500:
+		case final(err) || c.cfg.Away > 0 && time.Since(f.heard) > c.cfg.Away:
 			return Operation{}, fmt.Errorf("follow the operation %s: %w", id, err)
 		case f.seen > before:
 			pause = firstRetry
@@ -50,12 +51,19 @@ func (c *Client) Follow(ctx context.Context, id string, tell func(Event)) (Opera
 	}
 }
 
+// final reports whether another attempt would come to the same.
+func final(err error) bool {
+	var refused *registry.Refusal
+	return errors.As(err, &refused) && refused.Status < 500 && refused.Status != http.StatusTooManyRequests
+}
+
 // following is how far one Follow has come.
 type following struct {
 	client *Client
 	id     string
 	tell   func(Event)
 	seen   int
+	heard  time.Time // when something came last
 }
 
 // errCut means that a stream ended before the operation did.
@@ -84,11 +92,15 @@ func (f *following) once(ctx context.Context) (Operation, error) {
 	if err := refused(resp); err != nil {
 		return Operation{}, err
 	}
+	if media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); media != "text/event-stream" {
+		return Operation{}, &registry.Refusal{Status: resp.StatusCode, Detail: fmt.Sprintf("the answer is %q and no events: this is no hive", media)}
+	}
 	lines := bufio.NewScanner(resp.Body)
 	lines.Buffer(nil, maxEvent)
 	var e sse
 	for lines.Scan() {
 		silence.Reset(f.client.cfg.Silence)
+		f.heard = time.Now()
 		if !e.line(lines.Bytes()) {
 			continue
 		}
@@ -133,7 +145,10 @@ type sse struct {
 // line takes one line and reports whether the event is whole.
 func (e *sse) line(text []byte) bool {
 	if len(text) == 0 {
-		return len(e.data) > 0
+		if e.data == nil { // a comment, or a name without anything
+			*e = sse{}
+		}
+		return e.data != nil
 	}
 	field, value, _ := bytes.Cut(text, []byte(":"))
 	value = bytes.TrimPrefix(value, []byte(" "))
@@ -143,10 +158,11 @@ func (e *sse) line(text []byte) bool {
 	case "event":
 		e.name = string(value)
 	case "data":
-		if e.data != nil {
-			e.data = append(e.data, '\n')
+		if e.data == nil {
+			e.data = append([]byte{}, value...) // there, if of no length
+		} else {
+			e.data = append(append(e.data, '\n'), value...)
 		}
-		e.data = append(e.data, value...)
 	}
 	return false
 }
