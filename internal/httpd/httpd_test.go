@@ -14,8 +14,13 @@ import (
 )
 
 type thing struct {
+	Named
+	Port int `json:"port"`
+}
+
+// Named is a part of a thing that JSON does not see as one.
+type Named struct {
 	Name string `json:"name"`
-	Port int    `json:"port"`
 }
 
 // things answers with what it was sent, and fails as it is told to.
@@ -52,6 +57,7 @@ func TestProblems(t *testing.T) {
 		{"no body", "POST", "/things", ``, httpd.Problem{Status: 400, Code: "bad_json"}},
 		{"two values", "POST", "/things", `{"name":"x"} {"name":"y"}`, httpd.Problem{Status: 400, Code: "bad_json"}},
 		{"a wrong type", "POST", "/things", `{"port":"80"}`, httpd.Problem{Status: 422, Code: "invalid_field", Field: "port"}},
+		{"a wrong type of a part", "POST", "/things", `{"name":80}`, httpd.Problem{Status: 422, Code: "invalid_field", Field: "name"}},
 		{"no object", "POST", "/things", `[1]`, httpd.Problem{Status: 422, Code: "invalid_field"}},
 		{"too large", "POST", "/things", `{"name":"` + strings.Repeat("x", 100) + `"}`, httpd.Problem{Status: 413, Code: "body_too_large"}},
 		{"too large, after the value", "POST", "/things", `{"name":"x"}` + strings.Repeat(" ", 100), httpd.Problem{Status: 413, Code: "body_too_large"}},

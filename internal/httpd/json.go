@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
+	"strings"
 )
 
 // MaxBody is the limit of a request body that holds one thing: 64 KiB.
@@ -68,7 +70,7 @@ func jsonProblem(err error) *Problem {
 		if wrongType.Field == "" {
 			return Errorf(http.StatusUnprocessableEntity, "invalid_field", "the body is a JSON %s, an object is wanted", wrongType.Value)
 		}
-		return InvalidField(wrongType.Field, "is a JSON %s, wanted is %s", wrongType.Value, wrongType.Type)
+		return InvalidField(fieldOf(wrongType), "is a JSON %s, wanted is %s", wrongType.Value, wrongType.Type)
 	case errors.As(err, &syntax):
 		return Errorf(http.StatusBadRequest, "bad_json", "the body is no JSON: at byte %d: %v", syntax.Offset, syntax)
 	case errors.Is(err, io.EOF):
@@ -76,6 +78,15 @@ func jsonProblem(err error) *Problem {
 	default:
 		return Errorf(http.StatusBadRequest, "bad_json", "the body is no JSON: %v", err)
 	}
+}
+
+// fieldOf is the field's path without the types that are embedded on the way, which are
+// in none of the JSON: our fields have names in lower case.
+func fieldOf(err *json.UnmarshalTypeError) string {
+	path := slices.DeleteFunc(strings.Split(err.Field, "."), func(name string) bool {
+		return name != "" && name[0] >= 'A' && name[0] <= 'Z'
+	})
+	return strings.Join(path, ".")
 }
 
 // WriteJSON answers with v. An encoding error can only be a defect of v's type,
