@@ -56,7 +56,7 @@ func (o offer) engine(req client.SpawnRequest) string {
 func (o offer) model(name string) (memory uint64, onDisk bool) {
 	for _, m := range o.Models {
 		file := m.Path[strings.LastIndexByte(m.Path, '/')+1:]
-		if m.Error == "" && (strings.EqualFold(m.Name, name) || file == name || m.Path == name) {
+		if name != "" && m.Error == "" && (strings.EqualFold(m.Name, name) || file == name || m.Path == name) {
 			return m.Memory, true
 		}
 	}

@@ -20,7 +20,9 @@ type Config struct {
 	PollInterval      time.Duration // between looks at a registry that can't be watched; 1 s when zero
 	CacheDir          string        // where the registry's last answers outlive her; "" is nowhere
 
-	OfflineAfter time.Duration // a worker silent for so long is offline; 90 s when zero
+	// OfflineAfter: a worker silent for so long is offline, and a hive that starts one is
+	// given up; 90 s when zero.
+	OfflineAfter time.Duration
 	ForgetAfter  time.Duration // one offline for so long, and not in the registry, is forgotten; 10 min when zero
 	MaxWorkers   int           // 10,000 when zero; registrations of more are refused with 503
 

@@ -84,7 +84,7 @@ func stopDoc() httpd.Doc {
 		Summary: "Stop a worker", Text: "Its hive does it, and it is answered when nothing of the worker is left.",
 		Gives: httpd.JSON(done{}),
 		Refuses: map[int][]string{
-			http.StatusNotFound:           {registry.CodeUnknown},
+			http.StatusNotFound:           {registry.CodeUnknown, hive.CodeUnknownWorker},
 			http.StatusConflict:           {client.CodeNoParent},
 			http.StatusBadGateway:         {client.CodeHiveFailed},
 			http.StatusServiceUnavailable: {client.CodeNoHive},

@@ -26,3 +26,10 @@ func (q *Queen) Model(id string) string {
 	defer q.table.mu.Unlock()
 	return q.table.book.members[key{registry.Worker, id}].Model
 }
+
+// Promised is at how many hives how many starts are under way.
+func (q *Queen) Promised() (hives, starts int) {
+	q.spawns.mu.Lock()
+	defer q.spawns.mu.Unlock()
+	return len(q.spawns.pending), q.spawns.running
+}

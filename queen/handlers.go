@@ -126,6 +126,7 @@ func (q *Queen) capabilities(w http.ResponseWriter, _ *http.Request) error {
 		Kind: registry.Queen, ID: q.cfg.ID, Routing: true,
 		Endpoints: []string{
 			"/v1/queen/register-worker", "/v1/queen/heartbeat", "/v1/queen/workers", "/v1/queen/hives",
+			"/v1/queen/spawn-worker", "/v1/queen/operations",
 			"/v1/models", "/v1/chat/completions", "/v1/completions", "/v1/embeddings",
 		},
 	})

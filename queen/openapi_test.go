@@ -98,6 +98,53 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	}
 }
 
+// The answers about what hives do for her are as described, the streams of events too.
+func TestSpawnAnswersAreAsDescribed(t *testing.T) {
+	t.Parallel()
+	reg := startRegistry(t)
+	m := newMachine(t, reg, "box", 8<<30, succeeds)
+	url := queenOver(t, queen.Config{RegistryURL: reg}, 1)
+	doc := document(t, url)
+	one := operationID(t, url, `{"model":"tiny"}`)
+	for id, by := range map[string]string{"his": "hive-box", "hers": "gui", "lost": "hive-other"} {
+		ask(t, "POST", url+"/v1/queen/register-worker", fmt.Sprintf(`{"worker_id":%q,"hostname":"localhost","port":9,"spawned_by":%q}`, id, by))
+	}
+	check := func(method, path, id, body string, status int) {
+		t.Helper()
+		got, header, answer := whole(t, method, url+strings.Replace(path, "{id}", id, 1), body)
+		if got != status {
+			t.Errorf("%s %s of %s %s: %d, want %d: %s", method, path, id, body, got, status, answer)
+		}
+		if err := doc.Check(method+" "+path, got, header, answer); err != nil {
+			t.Error(err)
+		}
+	}
+	const spawns, ops, stops = "/v1/queen/spawn-worker", "/v1/queen/operations", "/v1/queen/workers/{id}/stop"
+	check("POST", spawns, "", `{"model":"tiny","engine":"llama-server","port":8080,"args":["-x"]}`, 202)
+	check("POST", spawns, "", `{"hive_id":"other"}`, 422)
+	check("POST", spawns, "", `{"model":"other.gguf"}`, 503)
+	check("GET", ops, "", "", 200)
+	check("GET", ops+"/{id}", one, "", 200)
+	check("GET", ops+"/{id}/events", one, "", 200)
+	check("GET", ops+"/{id}/events", "other", "", 404)
+	check("GET", ops+"/{id}", "other", "", 404)
+	check("DELETE", ops+"/{id}", one, "", 200)
+	check("DELETE", ops+"/{id}", "other", "", 404)
+	check("POST", stops, "his", "", 200)
+	check("POST", stops, "hers", "", 409)
+	check("POST", stops, "lost", "", 503)
+	check("POST", stops, "other", "", 404)
+	m.srv.Config.Handler = http.NotFoundHandler()
+	check("POST", stops, "his", "", 502)
+}
+
+// operationID is the id of a spawn that has ended.
+func operationID(t *testing.T, url, body string) string {
+	t.Helper()
+	_, end := spawn(t, url, body)
+	return end.ID
+}
+
 // whole is ask, with all of the answer.
 func whole(t *testing.T, method, url, body string) (status int, header http.Header, answer []byte) {
 	t.Helper()

@@ -13,7 +13,7 @@ import (
 	"github.com/rbee-launch/rbee-launch/registry"
 )
 
-func TestChoose(t *testing.T) {
+func TestChooseWorker(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	failed, over := now.Add(time.Millisecond), now

@@ -159,7 +159,9 @@ func (q *Queen) ask(ctx context.Context, o *offer) {
 // hiveAt is a client of the hive at an address that it registered itself. The caller
 // closes it.
 func (q *Queen) hiveAt(c registry.Component) (*hive.Client, error) {
-	return hive.New(hive.Config{URL: c.URL(), Token: q.tokenFor(c.Hostname), Timeout: q.cfg.FetchTimeout})
+	return hive.New(hive.Config{
+		URL: c.URL(), Token: q.tokenFor(c.Hostname), Timeout: q.cfg.FetchTimeout, Away: q.cfg.OfflineAfter,
+	})
 }
 
 // tokenFor is what a host is shown: nobody on this machine asks for a token.
@@ -176,7 +178,11 @@ func (q *Queen) begin(ctx context.Context, req client.Job, where choice) (*opera
 	if err != nil {
 		return nil, err
 	}
-	begun, err := to.Spawn(ctx, req.SpawnRequest)
+	// A client that hangs up now would leave a start that nobody has promised memory to.
+	begun, err := to.Spawn(context.WithoutCancel(ctx), req.SpawnRequest)
+	if err == nil && begun.ID == "" {
+		err = errors.New("its answer is no operation")
+	}
 	if err != nil {
 		to.Close()
 		return nil, passOn(where.id, err)
@@ -190,6 +196,11 @@ func (q *Queen) begin(ctx context.Context, req client.Job, where choice) (*opera
 	})
 	if err != nil { // the hive goes on: the worker will be found like any other
 		to.Close()
+	}
+	switch {
+	case errors.Is(err, operation.ErrKnown):
+		return nil, passOn(where.id, fmt.Errorf("it has begun the operation %s twice", begun.ID))
+	case err != nil:
 		return nil, httpd.Errorf(http.StatusServiceUnavailable, hive.CodeBusy, "%v", err)
 	}
 	return op, nil
@@ -203,9 +214,7 @@ func (q *Queen) followSpawn(ctx context.Context, to *hive.Client, op *operation.
 	cancelling.Go(func() {
 		select {
 		case <-op.Cancelled():
-			if err := to.Cancel(ctx, id); err != nil {
-				q.log.Warn("an operation can't be cancelled", "operation", id, "err", err)
-			}
+			q.cancelSpawn(ctx, to, id, over)
 		case <-over:
 		}
 	})
@@ -233,6 +242,28 @@ func (q *Queen) followSpawn(ctx context.Context, to *hive.Client, op *operation.
 	q.log.Info("a spawn has ended", "operation", id, "status", ended.Status, "worker", ended.WorkerID)
 }
 
+// cancelSpawn asks the hive to end an operation until it has heard that, or the operation
+// is over.
+func (q *Queen) cancelSpawn(ctx context.Context, to *hive.Client, id string, over <-chan struct{}) {
+	for {
+		err := to.Cancel(ctx, id)
+		if err == nil || !errors.Is(err, registry.ErrUnreachable) {
+			return // the events tell
+		}
+		q.log.Debug("an operation can't be cancelled yet", "operation", id, "err", err)
+		select {
+		case <-time.After(cancelRetry):
+		case <-over:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// cancelRetry is between attempts to tell a hive that a start is not wanted any more.
+const cancelRetry = time.Second
+
 // workerOf is the id that an event names.
 func workerOf(e hive.Event) string {
 	var told struct {
@@ -242,13 +273,18 @@ func workerOf(e hive.Event) string {
 	return told.ID
 }
 
-// passOn is a hive's refusal as the queen's own, and what else can go wrong with a hive.
+// passOn is a hive's refusal as the queen's own, where it is about what was asked for. All
+// else is between the hive and her: one that wants another token of her says nothing of the
+// caller's.
 func passOn(id string, err error) error {
 	var refused *registry.Refusal
 	if errors.As(err, &refused) && refused.Code != "" {
-		p := httpd.Errorf(refused.Status, refused.Code, "hive %s: %s", id, refused.Detail)
-		p.Field = refused.Field
-		return p
+		switch refused.Status {
+		case http.StatusNotFound, http.StatusUnprocessableEntity, http.StatusServiceUnavailable:
+			p := httpd.Errorf(refused.Status, refused.Code, "hive %s: %s", id, refused.Detail)
+			p.Field = refused.Field
+			return p
+		}
 	}
 	return httpd.Errorf(http.StatusBadGateway, client.CodeHiveFailed, "hive %s: %v", id, err)
 }
