@@ -26,6 +26,7 @@ func TestMain(m *testing.M) {
 		otherName:            other,
 		program.RegistryName: daemon(program.RegistryName),
 		program.QueenName:    daemon(program.QueenName),
+		program.HiveName:     daemon(program.HiveName),
 		program.WorkerName:   daemon(program.WorkerName),
 	})
 }
