@@ -45,6 +45,7 @@ func (h *Hive) Run(call *cli.Call) error {
 	}
 	log.Info("rbee-hive listens", "addr", ln.Addr())
 	cfg.Access, cfg.Log = access, log
+	cfg.Advertise = advertised(call.Context, h.Advertise, ln, cfg.RegistryURL)
 	if cfg.TokenFile, _, err = h.shown(); err != nil {
 		return errors.Join(err, ln.Close())
 	}
@@ -72,7 +73,7 @@ func (h *Hive) config() (hive.Config, error) {
 		return hive.Config{}, fmt.Errorf("find the hive's own file: %w", err)
 	}
 	return hive.Config{
-		ID: h.ID, Advertise: h.Advertise, RegistryURL: h.RegistryURL.RegistryURL, QueenURL: h.QueenURL,
+		ID: h.ID, RegistryURL: h.RegistryURL.RegistryURL, QueenURL: h.QueenURL,
 		HeartbeatInterval: h.HeartbeatInterval, RuntimeDir: runtimeDir, StateDir: stateDir,
 		Ports: h.Ports, Host: h.Host, EngineFile: h.EngineFile, ModelDirs: h.Models, MaxStarting: h.MaxStarts,
 		Keeper: func(job string) hive.Command {
