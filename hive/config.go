@@ -16,8 +16,10 @@ import (
 
 // Config is a hive's configuration. Keeper and the two folders must be set.
 type Config struct {
-	ID          string  // its component_id; the machine's name when empty
-	Advertise   string  // the host under which others reach it and its workers; registry.AdvertiseFor's when empty
+	ID string // its component_id; the machine's name when empty
+	// Advertise is the host under which others reach it and its workers; registry.AdvertiseFor's
+	// when empty, asked anew for each worker, since a network may come up after the hive.
+	Advertise   string
 	RegistryURL string  // "" is none
 	QueenURL    *string // for the workers; nil: the one that the registry knows, else the default; "" is none
 	// TokenFile holds what registries and queens on other machines want to see; none when
@@ -51,12 +53,11 @@ type Command struct {
 	Argv []string
 }
 
-func (c Config) withDefaults(ctx context.Context) Config {
+func (c Config) withDefaults() Config {
 	if c.ID == "" {
 		c.ID, _ = os.Hostname() // a machine without a name is called as everyone's own
 		c.ID = cmp.Or(c.ID, "localhost")
 	}
-	c.Advertise = cmp.Or(c.Advertise, registry.AdvertiseFor(ctx, c.RegistryURL))
 	c.HeartbeatInterval = cmp.Or(c.HeartbeatInterval, registry.HeartbeatInterval)
 	c.Ports = cmp.Or(c.Ports, ports.DefaultRange())
 	c.MaxStarting = cmp.Or(c.MaxStarting, 16)
@@ -66,6 +67,14 @@ func (c Config) withDefaults(ctx context.Context) Config {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	return c
+}
+
+// advertise is the host under which others reach this machine now.
+func (c Config) advertise(ctx context.Context) string {
+	if c.Advertise != "" {
+		return c.Advertise
+	}
+	return registry.AdvertiseFor(ctx, c.RegistryURL)
 }
 
 // spawner is what its workers name as their parent.

@@ -45,8 +45,8 @@ const operations = "/v1/hive/operations/"
 const keptOperations = 100
 
 // New makes a hive. It fails on engine profiles that can't be read.
-func New(ctx context.Context, cfg Config) (*Hive, error) {
-	cfg = cfg.withDefaults(ctx)
+func New(cfg Config) (*Hive, error) {
+	cfg = cfg.withDefaults()
 	catalog, err := engines.Load(cfg.EngineFile)
 	if err != nil {
 		return nil, err
@@ -96,7 +96,8 @@ func (h *Hive) Run(ctx context.Context, ln net.Listener) error {
 		}
 	}()
 	access := h.cfg.Access
-	access.Hosts = append([]string{h.cfg.Advertise}, access.Hosts...) // the name we gave out ourselves
+	advertised := h.cfg.advertise(ctx)                           // of the hive itself the registry knows better, if need be
+	access.Hosts = append([]string{advertised}, access.Hosts...) // the name we gave out ourselves
 	g, ctx := errgroup.WithContext(ctx)
 	if h.cfg.RegistryURL != "" {
 		token, err := readToken(h.cfg.TokenFile)
@@ -110,7 +111,7 @@ func (h *Hive) Run(ctx context.Context, ln net.Listener) error {
 			return errors.Join(err, ln.Close())
 		}
 		defer reg.Close()
-		self := h.self(ln.Addr())
+		self := h.self(advertised, ln.Addr())
 		g.Go(func() error {
 			if err := reg.Announce(ctx, self); err != nil {
 				// Another life of this hive is registered, and is the one to be found.
@@ -133,9 +134,9 @@ func (h *Hive) Run(ctx context.Context, ln net.Listener) error {
 	return g.Wait()
 }
 
-func (h *Hive) self(addr net.Addr) registry.Component {
+func (h *Hive) self(host string, addr net.Addr) registry.Component {
 	c := registry.Component{
-		Kind: registry.Hive, ID: h.cfg.ID, InstanceID: ulid.Make().String(), Hostname: h.cfg.Advertise,
+		Kind: registry.Hive, ID: h.cfg.ID, InstanceID: ulid.Make().String(), Hostname: host,
 	}
 	if tcp, ok := addr.(*net.TCPAddr); ok {
 		c.Port = tcp.Port

@@ -1,9 +1,11 @@
 package hive
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/rbee-launch/rbee-launch/hive/client"
@@ -40,8 +42,9 @@ func (h *Hive) launches() ([]launch.Launch, error) {
 }
 
 func (h *Hive) worker(l launch.Launch) client.WorkerProcess {
+	_, host, _ := strings.Cut(l.ID, "@") // what it advertises, unless that is this machine alone
 	return client.WorkerProcess{
-		WorkerID: l.ID, InstanceID: l.InstanceID, HiveID: h.cfg.ID, Hostname: h.cfg.Advertise, Port: l.Port,
+		WorkerID: l.ID, InstanceID: l.InstanceID, HiveID: h.cfg.ID, Hostname: cmp.Or(host, "localhost"), Port: l.Port,
 		WorkerType: l.Type, Model: l.Model, Engine: l.Engine, Status: string(l.Status), PID: l.PID,
 		Restarts: l.Restarts, StartedAt: l.StartedAt, Registry: l.Registry, Queen: l.Queen,
 	}

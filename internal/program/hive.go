@@ -11,6 +11,7 @@ import (
 
 	"github.com/rbee-launch/rbee-launch/hive"
 	"github.com/rbee-launch/rbee-launch/internal/cli"
+	"github.com/rbee-launch/rbee-launch/internal/httpd"
 	"github.com/rbee-launch/rbee-launch/launch/sidecar"
 	"github.com/rbee-launch/rbee-launch/ports"
 )
@@ -45,11 +46,13 @@ func (h *Hive) Run(call *cli.Call) error {
 	}
 	log.Info("rbee-hive listens", "addr", ln.Addr())
 	cfg.Access, cfg.Log = access, log
-	cfg.Advertise = advertised(call.Context, h.Advertise, ln, cfg.RegistryURL)
+	if h.Advertise == "" && httpd.IsLoopback(ln.Addr().String()) {
+		cfg.Advertise = "localhost" // whatever the address, nobody else gets in
+	}
 	if cfg.TokenFile, _, err = h.shown(); err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	one, err := hive.New(call.Context, cfg)
+	one, err := hive.New(cfg)
 	if err != nil {
 		return cli.WithCode(cli.CodeUsage, errors.Join(err, ln.Close()))
 	}
@@ -73,7 +76,7 @@ func (h *Hive) config() (hive.Config, error) {
 		return hive.Config{}, fmt.Errorf("find the hive's own file: %w", err)
 	}
 	return hive.Config{
-		ID: h.ID, RegistryURL: h.RegistryURL.RegistryURL, QueenURL: h.QueenURL,
+		ID: h.ID, Advertise: h.Advertise, RegistryURL: h.RegistryURL.RegistryURL, QueenURL: h.QueenURL,
 		HeartbeatInterval: h.HeartbeatInterval, RuntimeDir: runtimeDir, StateDir: stateDir,
 		Ports: h.Ports, Host: h.Host, EngineFile: h.EngineFile, ModelDirs: h.Models, MaxStarting: h.MaxStarts,
 		Keeper: func(job string) hive.Command {
