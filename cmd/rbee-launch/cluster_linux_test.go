@@ -40,9 +40,12 @@ func newCluster(t *testing.T) *cluster {
 	c.front.start(c.registryURL, "rbee-registry", "--online-window", "3s")
 	c.shareToken()
 	c.front.start(c.registryURL, "queen-rbee", append(beats, "--offline-after", "3s")...)
-	for _, m := range []*machine{c.left, c.right} {
-		m.start(c.registryURL, "rbee-hive", beats...)
-	}
+	c.left.start(c.registryURL, "rbee-hive", beats...)
+	// The other one is there before its network is.
+	c.right.ip("address", "flush", "dev", "eth0")
+	c.right.start(c.registryURL, "rbee-hive", beats...)
+	c.until("a hive without a network", func() error { return c.ask(c.right, "GET", "http://127.0.0.1:7835/health", nil, nil) })
+	c.right.plugIn()
 	return c
 }
 

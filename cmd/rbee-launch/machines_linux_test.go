@@ -75,8 +75,7 @@ func newNetwork(t *testing.T, names ...string) (lan *machine, machines []*machin
 		m.addr = fmt.Sprint("10.83.0.", i+1)
 		lan.ip("link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", strconv.Itoa(m.init.Process.Pid))
 		lan.ip("link", "set", name, "master", "br0", "up")
-		m.ip("address", "add", m.addr+"/24", "dev", "eth0")
-		m.ip("link", "set", "eth0", "up")
+		m.plugIn()
 		machines = append(machines, m)
 	}
 	return lan, machines
@@ -135,6 +134,13 @@ func (m *machine) ip(args ...string) {
 	if out, err := exec.Command("nsenter", args...).CombinedOutput(); err != nil {
 		m.t.Fatalf("%s: %v: %v %s", m.name, args, err, out)
 	}
+}
+
+// plugIn gives the machine its address.
+func (m *machine) plugIn() {
+	m.t.Helper()
+	m.ip("address", "add", m.addr+"/24", "dev", "eth0")
+	m.ip("link", "set", "eth0", "up")
 }
 
 // command is a program of ours, as a user of the machine's would type it who has the
