@@ -3,7 +3,7 @@ package queen
 import (
 	"cmp"
 	"fmt"
-	"maps"
+	"iter"
 	"net/http"
 	"slices"
 	"strings"
@@ -23,21 +23,22 @@ type target struct {
 }
 
 // listedModels are those that a worker's capabilities name.
-func (m member) listedModels() (names []string) {
+func (m member) listedModels() iter.Seq[string] {
 	caps, _ := m.capabilities()
 	list, _ := caps["models"].([]any) // others' JSON: anything else is no list of names
-	for _, v := range list {
-		if name, ok := v.(string); ok && name != "" {
-			names = append(names, name)
+	return func(yield func(string) bool) {
+		for _, v := range list {
+			if name, ok := v.(string); ok && name != "" && !yield(name) {
+				return
+			}
 		}
 	}
-	return names
 }
 
 // models are the names under which a worker's models can be asked for: the one that
 // it was registered with, and those that it serves by its own word.
 func (m member) models() []string {
-	names := m.listedModels()
+	names := slices.Collect(m.listedModels())
 	if m.Model != "" && !slices.Contains(names, m.Model) {
 		names = append(names, m.Model)
 	}
@@ -48,14 +49,18 @@ func (m member) models() []string {
 // Where it was registered with one name and serves one model under another, the two
 // are the same: engines refuse names that they don't know.
 func (m member) ownName(model string) (string, bool) {
-	names := m.listedModels()
+	listed, last := 0, ""
+	for name := range m.listedModels() {
+		if name == model {
+			return model, true
+		}
+		listed, last = listed+1, name
+	}
 	switch {
-	case slices.Contains(names, model):
-		return model, true
 	case model == "" || model != m.Model:
 		return "", false
-	case len(names) == 1:
-		return names[0], true
+	case listed == 1:
+		return last, true
 	}
 	return model, true
 }
@@ -66,54 +71,45 @@ func (t *table) serving(now time.Time, model string) ([]target, error) {
 	var (
 		able []target
 		away []string
-		here = map[string]bool{}
 	)
 	t.each(now, registry.Worker, func(m member, c clock) {
-		status := m.status(c)
 		own, serves := m.ownName(model)
-		switch {
-		case serves && status == registry.Online && validHost(m.Hostname):
-			able = append(able, target{id: m.ID, host: m.Hostname, url: m.URL(), model: own, since: m.registeredAt.Unix()})
-		case serves:
-			away = append(away, fmt.Sprintf("%s is %s", m.ID, status))
-		case status == registry.Online:
-			for _, name := range m.models() {
-				here[name] = true
-			}
+		if !serves {
+			return
 		}
+		if status := m.status(c); status != registry.Online || !validHost(m.Hostname) {
+			away = append(away, fmt.Sprintf("%s is %s", m.ID, status))
+			return
+		}
+		able = append(able, target{id: m.ID, host: m.Hostname, url: m.URL(), model: own, since: m.registeredAt.Unix()})
 	})
-	switch {
-	case len(able) > 0:
+	if len(able) > 0 {
 		return able, nil
-	case len(away) > 0:
-		slices.Sort(away)
-		p := httpd.Errorf(http.StatusServiceUnavailable, codeNoneOnline, "no worker that serves %q is online: %s", model, enumerated(away))
-		p.Field = "model"
-		return nil, p
 	}
-	p := httpd.Errorf(http.StatusNotFound, codeNoModel, "the model %q is not here; %s", model, thereAre(here))
+	p := httpd.Errorf(http.StatusNotFound, codeNoModel, "the model %q is not here; %s", model, t.thereAre(now))
+	if len(away) > 0 {
+		slices.Sort(away)
+		p = httpd.Errorf(http.StatusServiceUnavailable, codeNoneOnline, "no worker that serves %q is online: %s", model, enumerated(away))
+	}
 	p.Field = "model"
 	return nil, p
 }
 
 // modelNeeded is the answer to who names no model.
 func (t *table) modelNeeded(now time.Time) error {
-	here := map[string]bool{}
-	for _, m := range t.models(now) {
-		here[m.ID] = true
-	}
-	p := httpd.Errorf(http.StatusBadRequest, codeModelNeeded, "model: is missing; %s", thereAre(here))
+	p := httpd.Errorf(http.StatusBadRequest, codeModelNeeded, "model: is missing; %s", t.thereAre(now))
 	p.Field = "model"
 	return p
 }
 
-func thereAre(models map[string]bool) string {
-	if len(models) == 0 {
-		return "no worker that serves a model is online"
-	}
+// thereAre tells which models there are, in place of one that is not.
+func (t *table) thereAre(now time.Time) string {
 	var names []string
-	for _, name := range slices.Sorted(maps.Keys(models)) {
-		names = append(names, fmt.Sprintf("%q", name))
+	for _, m := range t.models(now) {
+		names = append(names, fmt.Sprintf("%q", m.ID))
+	}
+	if len(names) == 0 {
+		return "no worker that serves a model is online"
 	}
 	return "there are " + enumerated(names)
 }

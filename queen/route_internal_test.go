@@ -161,11 +161,11 @@ func TestIDsOfRequests(t *testing.T) {
 
 func TestManyNamesAreCut(t *testing.T) {
 	t.Parallel()
-	here := map[string]bool{}
+	var names []string
 	for i := range 25 {
-		here[fmt.Sprintf("m%02d", i)] = true
+		names = append(names, fmt.Sprintf("m%02d", i))
 	}
-	if got := thereAre(here); !strings.HasSuffix(got, `"m19" and 5 more`) {
+	if got := enumerated(names); !strings.HasSuffix(got, "m18, m19 and 5 more") {
 		t.Error(got)
 	}
 }
