@@ -89,7 +89,6 @@ func (q *Queen) forward(w http.ResponseWriter, r *http.Request, firstByte func(s
 		if !errors.As(err, &away) {
 			return status, err
 		}
-		q.log.Warn("a worker can't be reached", "worker", away.at.id, "err", away.cause, "request", r.Header.Get(requestID))
 		q.metrics.unreachable.Inc()
 		failed = append(failed, away.Error())
 		able = without(able, away.at.url)

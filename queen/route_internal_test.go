@@ -51,7 +51,9 @@ func TestLoadsAreForgotten(t *testing.T) {
 	if first != second || first.running != 2 {
 		t.Errorf("two requests are counted as %+v and %+v", first, second)
 	}
-	l.failed(now, first)
+	if !l.failed(now, first) || l.failed(now, second) {
+		t.Error("that it failed is no news, or is twice")
+	}
 	l.release(now, "a", first)
 	l.release(now, "a", second)
 	if len(l.at) != 1 {

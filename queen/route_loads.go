@@ -75,14 +75,17 @@ func (l *loads) release(now time.Time, url string, held *load) {
 	l.tidy(now, url, held)
 }
 
-// failed has the worker passed over for a moment.
-func (l *loads) failed(now time.Time, held *load) {
+// failed has the worker passed over for a moment. It reports whether that is news: many
+// requests may fail at the same death.
+func (l *loads) failed(now time.Time, held *load) (news bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	news = !now.Before(held.until)
 	held.until = now.Add(passedOver)
 	for url, other := range l.at {
 		l.tidy(now, url, other)
 	}
+	return news
 }
 
 func (l *loads) tidy(now time.Time, url string, held *load) {

@@ -73,11 +73,12 @@ func (t try) judge(ctx context.Context, r *http.Request, err error, unsent bool)
 	case errors.Is(context.Cause(ctx), errSlow):
 		return httpd.Errorf(http.StatusGatewayTimeout, codeSlow, "%s was silent for too long", t.to.id)
 	}
-	t.q.loads.failed(time.Now(), t.held)
+	if t.q.loads.failed(time.Now(), t.held) {
+		t.q.log.Warn("a request failed at a worker", "worker", t.to.id, "begun", !unsent, "err", err, "request", r.Header.Get(requestID))
+	}
 	if unsent {
 		return &unreachable{t.to, err}
 	}
-	t.q.log.Warn("a worker broke off", "worker", t.to.id, "err", err, "request", r.Header.Get(requestID))
 	return httpd.Errorf(http.StatusBadGateway, codeFailed, "%s broke off: %v", t.to.id, err)
 }
 
