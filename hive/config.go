@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/rbee-launch/rbee-launch/engines"
 	"github.com/rbee-launch/rbee-launch/internal/httpd"
 	"github.com/rbee-launch/rbee-launch/ports"
 	"github.com/rbee-launch/rbee-launch/registry"
@@ -36,8 +35,7 @@ type Config struct {
 	Ports      ports.Range // the workers'; ports.DefaultRange when zero
 	Host       string      // the literal address that workers bind; see launch.Config
 	EngineFile string      // the user's engine profiles; see engines.Load
-	Catalog    *engines.Catalog
-	ModelDirs  []string // where GGUF files are looked for; nowhere when empty
+	ModelDirs  []string    // where GGUF files are looked for; nowhere when empty
 
 	MaxStarting int           // so many spawns run at once, more are refused with 503; 16 when zero
 	Tend        time.Duration // between looks for workers without a keeper; 1 s when zero

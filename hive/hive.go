@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/oklog/ulid/v2"
 	"golang.org/x/sync/errgroup"
@@ -33,9 +34,10 @@ type Hive struct {
 	places  int           // registrations that a worker is to have
 	leaving chan struct{} // closed when Run is to end
 
+	attempts attempts // to give workers another keeper
+
 	mu       sync.Mutex
-	starting int             // spawns that run
-	tended   map[string]bool // workers that are being given a keeper
+	starting int // spawns that run
 }
 
 // operations is where they are.
@@ -43,6 +45,10 @@ const operations = "/v1/hive/operations/"
 
 // keptOperations are those that have ended and are still to be asked for.
 const keptOperations = 100
+
+// lastLook is how long a look at the machine may take when the hive goes: a file server
+// that hangs does not keep it.
+const lastLook = 2 * time.Second
 
 // New makes a hive. It fails on engine profiles that can't be read.
 func New(cfg Config) (*Hive, error) {
@@ -52,7 +58,7 @@ func New(cfg Config) (*Hive, error) {
 		return nil, err
 	}
 	h := &Hive{
-		cfg: cfg, log: cfg.Log, catalog: catalog, tended: map[string]bool{}, leaving: make(chan struct{}),
+		cfg: cfg, log: cfg.Log, catalog: catalog, attempts: attempts{tend: cfg.Tend}, leaving: make(chan struct{}),
 		ops: operation.New(operations, keptOperations),
 		inventory: inventory.New(inventory.Config{
 			ModelDirs: cfg.ModelDirs, Catalog: catalog, Find: launch.FindEngine, Log: cfg.Log,
@@ -91,7 +97,9 @@ func (h *Hive) routes() []httpd.Route {
 // registry that is away is no error; an address that can be no registry's is.
 func (h *Hive) Run(ctx context.Context, ln net.Listener) error {
 	defer func() {
-		if err := h.inventory.Close(context.WithoutCancel(ctx)); err != nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastLook)
+		defer cancel()
+		if err := h.inventory.Close(ctx); err != nil {
 			h.log.Warn("a look at the machine hangs", "err", err)
 		}
 	}()

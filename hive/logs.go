@@ -134,7 +134,8 @@ func (h *Hive) awaitEnd(ctx context.Context, id string, to printer) error {
 	for {
 		select {
 		case <-tick.C:
-			if _, err := h.find(id); err != nil {
+			var gone *httpd.Problem // else it can't be seen at the moment
+			if _, err := h.find(id); errors.As(err, &gone) {
 				return nil
 			}
 		case <-quiet.C:

@@ -1,8 +1,10 @@
 package hive
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,24 +22,34 @@ func (h *Hive) recover() {
 		h.log.Warn("the workers of earlier can't be found", "err", err)
 		return
 	}
+	type earlier struct {
+		launch.Launch
+		job Job
+	}
+	var all []earlier
 	for _, l := range own {
-		job, err := h.jobOf(l.ID)
-		if err != nil || h.ops.Get(job.Operation) != nil {
-			continue
+		if job, err := h.jobOf(l.ID); err == nil {
+			all = append(all, earlier{l, job})
 		}
-		h.log.Info("worker found again", "worker", l.ID, "status", l.Status, "pid", l.PID)
+	}
+	slices.SortFunc(all, func(a, b earlier) int { return cmp.Compare(a.job.Operation, b.job.Operation) }) // as they began
+	for _, e := range all {
+		h.log.Info("worker found again", "worker", e.ID, "status", e.Status, "pid", e.PID)
 		begun := client.Operation{
-			ID: job.Operation, HiveID: h.cfg.ID, Request: job.Request, WorkerID: l.ID, StartedAt: l.StartedAt.UTC(),
+			ID: e.job.Operation, HiveID: h.cfg.ID, Request: e.job.Request, WorkerID: e.ID, StartedAt: e.StartedAt.UTC(),
 		}
-		_, err = h.ops.Begin(begun, func(ctx context.Context, op *operation.Running) {
-			if l.Status == launch.Starting {
-				h.resume(ctx, op, l.ID)
-			} else {
-				op.End(func(o *client.Operation) { o.Worker = new(h.worker(l)) })
+		_, err := h.ops.Begin(begun, func(ctx context.Context, op *operation.Running) {
+			switch e.Status {
+			case launch.IsReady, launch.IsUnhealthy, launch.InBackoff: // it was ready once
+				op.End(func(o *client.Operation) { o.Worker = new(h.worker(e.Launch)) })
+			default:
+				s := h.newSpawning(op)
+				s.worker = e.ID
+				h.resume(ctx, s)
 			}
 		})
 		if err != nil {
-			return
+			h.log.Warn("the operation of a worker can't be taken up", "worker", e.ID, "err", err)
 		}
 	}
 }
@@ -48,46 +60,6 @@ func (h *Hive) jobOf(id string) (Job, error) {
 		return Job{}, err
 	}
 	return jobOf(kept)
-}
-
-// resume follows a start that was begun by an earlier life.
-func (h *Hive) resume(ctx context.Context, op *operation.Running, id string) {
-	s := h.newSpawning(op)
-	s.worker = id
-	r, err := launch.Open(h.cfg.RuntimeDir, id)
-	if err != nil {
-		h.failed(op, s.failure(err.Error()))
-		return
-	}
-	defer r.Close()
-	over := make(chan struct{})
-	var cancelling sync.WaitGroup
-	cancelling.Go(func() {
-		select {
-		case <-op.Cancelled():
-			if err := r.Stop(ctx, launch.StopOptions{}); err != nil { // else the events tell
-				h.log.Warn("a start can't be cancelled", "worker", id, "err", err)
-			}
-		case <-over:
-		}
-	})
-	defer cancelling.Wait()
-	defer close(over)
-	for e, err := range r.Events(ctx, false) {
-		switch {
-		case err != nil:
-			h.failed(op, s.failure(err.Error()))
-			return
-		case e.Event == launch.Ended:
-			h.failed(op, s.failure(e.Error))
-			return
-		}
-		s.event(e)
-		if s.ready != nil {
-			h.succeeded(op, id)
-			return
-		}
-	}
 }
 
 // tending looks for workers whose keeper was killed, and gives them another one, until
@@ -102,13 +74,15 @@ func (h *Hive) tending(ctx context.Context) error {
 		if err != nil {
 			h.log.Debug("orphans can't be looked for", "err", err)
 		}
-		for _, o := range orphans {
-			if o.SpawnedBy == h.cfg.spawner() && h.take(o.ID) {
-				adopting.Go(func() {
-					defer h.release(o.ID)
-					h.adopt(ctx, o)
-				})
-			}
+		orphans = slices.DeleteFunc(orphans, func(o launch.Orphan) bool { return o.SpawnedBy != h.cfg.spawner() })
+		for _, o := range h.attempts.begin(time.Now(), orphans) {
+			adopting.Go(func() {
+				err := h.adopt(ctx, o)
+				failures := h.attempts.end(time.Now(), o.ID, err)
+				if err != nil && ctx.Err() == nil && seldom(failures) {
+					h.log.Warn("a worker's keeper was killed, and there is no other", "worker", o.ID, "attempts", failures, "err", err)
+				}
+			})
 		}
 		select {
 		case <-ctx.Done():
@@ -118,39 +92,78 @@ func (h *Hive) tending(ctx context.Context) error {
 	}
 }
 
-// take has one task at a time see to a worker.
-func (h *Hive) take(id string) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.tended[id] {
-		return false
-	}
-	h.tended[id] = true
-	return true
+// seldom has what repeats itself logged at its 1st, 10th, then every 100th time.
+func seldom(n int) bool { return n == 1 || n == 10 || n%100 == 0 }
+
+// attempts are those to give orphans a keeper: one at a time for each, and fewer as more
+// of them fail.
+type attempts struct {
+	tend time.Duration
+
+	mu   sync.Mutex
+	made map[string]attempt // by the worker's id
 }
 
-func (h *Hive) release(id string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	delete(h.tended, id)
+type attempt struct {
+	running  bool
+	failures int
+	next     time.Time
+}
+
+// longestTend is how long an orphan waits at most for the next attempt.
+const longestTend = time.Minute
+
+// begin is whose turn it is; end is called for each of them. Whoever is no orphan any more
+// is forgotten.
+func (a *attempts) begin(now time.Time, orphans []launch.Orphan) (due []launch.Orphan) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	made := map[string]attempt{}
+	for id, m := range a.made {
+		if m.running {
+			made[id] = m
+		}
+	}
+	for _, o := range orphans {
+		m := a.made[o.ID]
+		if !m.running && !now.Before(m.next) {
+			m.running = true
+			due = append(due, o)
+		}
+		made[o.ID] = m
+	}
+	a.made = made
+	return due
+}
+
+// end gives the number of attempts that have failed.
+func (a *attempts) end(now time.Time, id string, err error) (failures int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	m := a.made[id]
+	if m.running = false; err == nil {
+		delete(a.made, id)
+		return 0
+	}
+	m.failures++
+	m.next = now.Add(min(a.tend<<min(m.failures, 10), longestTend))
+	a.made[id] = m
+	return m.failures
 }
 
 // adopt gives an orphan a keeper, and waits until that has it.
-func (h *Hive) adopt(ctx context.Context, o launch.Orphan) {
+func (h *Hive) adopt(ctx context.Context, o launch.Orphan) error {
 	if _, err := jobOf(o.Resume); err != nil {
-		h.log.Debug("an orphan is left to whoever launched it", "worker", o.ID, "err", err)
-		return
+		return err
 	}
 	said, err := sidecar.ReadResume(o.Resume)
 	if err != nil {
-		h.log.Warn("a worker's keeper was killed, and there is no other", "worker", o.ID, "err", err)
-		return
+		return err
 	}
 	program := h.cfg.Keeper(said.Args[1])
 	keeper, err := sidecar.Start(sidecar.Command{Path: program.Path, Argv: program.Argv, Env: said.Env, Dir: said.Dir, Adopt: o.ID})
 	if err != nil {
-		h.log.Warn("a worker's keeper was killed, and there is no other", "worker", o.ID, "err", err)
-		return
+		return err
 	}
 	defer keeper.Leave()
 	for {
@@ -158,18 +171,16 @@ func (h *Hive) adopt(ctx context.Context, o launch.Orphan) {
 		case m, more := <-keeper.Messages():
 			switch {
 			case !more:
-				h.log.Warn("a keeper died before it had its worker", "worker", o.ID)
-				return
+				return errors.New("the new one died before it had the worker")
 			case m.End != nil:
-				h.log.Warn("a worker was not adopted", "worker", o.ID, "err", errors.New(m.End.Text))
-				return
-			case m.Event != nil && m.Event.Event == launch.Ready:
+				return errors.New(m.End.Text)
+			case m.Event != nil && m.Event.Event == launch.Adopted:
 				h.log.Info("worker adopted: its keeper was killed", "worker", o.ID, "pid", m.Event.PID)
 				h.counts.adopted.Inc()
-				return
+				return nil
 			}
 		case <-ctx.Done():
-			return
+			return ctx.Err()
 		}
 	}
 }

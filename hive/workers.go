@@ -46,7 +46,7 @@ func (h *Hive) worker(l launch.Launch) client.WorkerProcess {
 	return client.WorkerProcess{
 		WorkerID: l.ID, InstanceID: l.InstanceID, HiveID: h.cfg.ID, Hostname: cmp.Or(host, "localhost"), Port: l.Port,
 		WorkerType: l.Type, Model: l.Model, Engine: l.Engine, Status: string(l.Status), PID: l.PID,
-		Restarts: l.Restarts, StartedAt: l.StartedAt, Registry: l.Registry, Queen: l.Queen,
+		Restarts: l.Restarts, StartedAt: l.StartedAt.UTC(), Registry: l.Registry, Queen: l.Queen,
 	}
 }
 

@@ -1,0 +1,229 @@
+package hive
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rbee-launch/rbee-launch/hive/client"
+	"github.com/rbee-launch/rbee-launch/internal/httpd"
+	"github.com/rbee-launch/rbee-launch/internal/operation"
+	"github.com/rbee-launch/rbee-launch/launch"
+	"github.com/rbee-launch/rbee-launch/launch/sidecar"
+	"github.com/rbee-launch/rbee-launch/supervisor"
+)
+
+// start runs one spawn: a keeper, until its worker is ready or has failed.
+func (h *Hive) start(ctx context.Context, op *operation.Running, job Job) {
+	program := h.cfg.Keeper(job.text())
+	keeper, err := sidecar.Start(sidecar.Command{Path: program.Path, Argv: program.Argv, Env: supervisor.ChildEnv(nil)})
+	if err != nil {
+		h.failed(op, &client.Failure{Detail: err.Error()})
+		return
+	}
+	defer keeper.Leave()
+	s := h.newSpawning(op)
+	cancelled := op.Cancelled()
+	for {
+		select {
+		case m, more := <-keeper.Messages():
+			switch {
+			case !more && s.worker == "":
+				h.failed(op, s.failure("the worker's keeper died before the worker had a port"))
+				return
+			case !more: // the keeper was killed, or goes on as another version of itself
+				h.resume(ctx, s)
+				return
+			case m.End != nil:
+				h.failed(op, s.failure(m.End.Text))
+				return
+			case m.Log != "":
+				h.log.Info("a keeper says", "operation", job.Operation, "text", strings.TrimSpace(m.Log))
+			case m.Event != nil:
+				s.event(*m.Event)
+			}
+		case <-s.ready:
+			h.succeeded(op, s.worker)
+			return
+		case <-cancelled:
+			cancelled, s.ready = nil, nil
+			keeper.Stop()
+		case <-ctx.Done():
+			return // the next life of this hive finds it
+		}
+	}
+}
+
+// resume goes on with a start that no keeper tells of: the launch itself is asked, which
+// may have been begun by an earlier life of this hive, or have got another keeper.
+func (h *Hive) resume(ctx context.Context, s *spawning) {
+	over := make(chan struct{})
+	var cancelling sync.WaitGroup
+	cancelling.Go(func() {
+		select {
+		case <-s.op.Cancelled():
+			id := s.op.Operation().WorkerID // which another port may have changed
+			if err := launch.Stop(ctx, h.cfg.RuntimeDir, id, launch.StopOptions{}, nil); err != nil && !errors.Is(err, launch.ErrNotThere) {
+				h.log.Warn("a start can't be cancelled", "worker", id, "err", err)
+			}
+		case <-over:
+		}
+	})
+	defer cancelling.Wait()
+	defer close(over)
+	for {
+		err := h.listen(ctx, s)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case s.ready != nil:
+			h.succeeded(s.op, s.worker)
+			return
+		case err == nil:
+			h.failed(s.op, s.failure(""))
+			return
+		case between(err):
+			// It gets a keeper (tending), or has one that begins to answer.
+		default:
+			h.failed(s.op, s.failure("the worker and its keeper were killed before it was ready: "+err.Error()))
+			return
+		}
+		select {
+		case <-time.After(h.cfg.Tend):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// between reports whether a launch has no keeper that answers, and may get one.
+func between(err error) bool {
+	var orphaned *launch.OrphanedError
+	var hung *launch.HungError // its keeper is dead, and not reaped yet
+	return errors.As(err, &orphaned) || errors.As(err, &hung) || errors.Is(err, launch.ErrReplaced)
+}
+
+// listen takes what a launch tells until its worker is ready, which s knows then, or the
+// launch has ended. An error means that its keeper has no more to say.
+func (h *Hive) listen(ctx context.Context, s *spawning) error {
+	r, err := launch.Open(h.cfg.RuntimeDir, s.worker)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	for e, err := range r.Events(ctx, false) {
+		switch {
+		case err != nil:
+			return err
+		case e.Event == launch.Ended:
+			if s.last == nil {
+				s.last = &client.Failure{Detail: e.Error, ExitCode: e.ExitCode, LastLines: e.LastLines}
+			}
+			return nil
+		}
+		s.event(e)
+		if s.ready != nil {
+			return nil
+		}
+	}
+	return ctx.Err()
+}
+
+// spawning is how far one spawn has come.
+type spawning struct {
+	hive   *Hive
+	op     *operation.Running
+	worker string // its id, once it has one
+	last   *client.Failure
+	with   map[string]bool  // where it is registered
+	ready  <-chan time.Time // ends the wait for that, once the worker is ready
+}
+
+func (h *Hive) newSpawning(op *operation.Running) *spawning {
+	return &spawning{hive: h, op: op, with: map[string]bool{}}
+}
+
+// cancelled reports whether nobody wants the worker any more.
+func (s *spawning) cancelled() bool {
+	select {
+	case <-s.op.Cancelled():
+		return true
+	default:
+		return false
+	}
+}
+
+// event takes over what the launch says.
+func (s *spawning) event(e launch.Event) {
+	text, err := json.Marshal(e)
+	if err != nil {
+		s.hive.log.Error("an event can't be told", "event", e.Event, "err", err)
+		return
+	}
+	out := client.Event{Name: string(e.Event), Data: text}
+	if e.Event == launch.Progress {
+		s.op.Pass(out)
+		return
+	}
+	s.op.Tell(out)
+	switch e.Event {
+	case launch.Leased:
+		s.worker = e.ID
+		s.op.Set(func(o *client.Operation) { o.WorkerID = e.ID })
+	case launch.Ready:
+		s.last, s.ready = nil, time.After(s.hive.cfg.Registering)
+	case launch.Registered:
+		s.with[e.With] = true
+	case launch.Exited, launch.Failed:
+		s.last = &client.Failure{Detail: e.Error, ExitCode: e.ExitCode, LastLines: e.LastLines}
+		s.ready = nil
+	}
+	if s.cancelled() {
+		s.ready = nil
+	}
+	if s.ready != nil && len(s.with) >= s.hive.places {
+		now := make(chan time.Time, 1)
+		now <- e.Time
+		s.ready = now
+	}
+}
+
+// failure is why there is no worker: what the launch said of it, else text.
+func (s *spawning) failure(text string) *client.Failure {
+	text = strings.TrimSpace(text)
+	switch {
+	case s.cancelled():
+		return &client.Failure{Detail: "the operation was cancelled"}
+	case s.last != nil && s.last.Detail != "":
+		return s.last
+	case text != "":
+		return &client.Failure{Detail: text}
+	default:
+		return &client.Failure{Detail: "the worker was stopped before it was ready"}
+	}
+}
+
+func (h *Hive) failed(op *operation.Running, why *client.Failure) {
+	op.End(func(o *client.Operation) { o.Error = why })
+	h.counts.spawns.WithLabelValues(string(client.Failed)).Inc()
+	h.log.Warn("no worker came of it", "operation", op.Operation().ID, "err", why.Detail)
+}
+
+func (h *Hive) succeeded(op *operation.Running, id string) {
+	w, err := h.find(id)
+	var gone *httpd.Problem
+	switch {
+	case errors.As(err, &gone):
+		h.failed(op, &client.Failure{Detail: "the worker was ready, and has ended since"})
+		return
+	case err != nil:
+		h.failed(op, &client.Failure{Detail: fmt.Sprintf("the worker is ready, and can't be found any more: %v", err)})
+		return
+	}
+	op.End(func(o *client.Operation) { o.Worker = &w })
+	h.counts.spawns.WithLabelValues(string(client.Succeeded)).Inc()
+	h.log.Info("worker spawned", "operation", op.Operation().ID, "worker", id)
+}
