@@ -15,6 +15,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/rbee-launch/rbee-launch/launch"
 	"github.com/rbee-launch/rbee-launch/ports"
 )
 
@@ -58,6 +59,7 @@ func (s *story) end() {
 		_ = p.cmd.Process.Kill() // it may have ended by now
 		<-p.done
 	}
+	launches := s.launches()
 	strays := s.strays(longest / 2)
 	for _, l := range s.blocks {
 		_ = l.Release()
@@ -68,9 +70,36 @@ func (s *story) end() {
 		if !s.failed() {
 			s.t.FailNow()
 		}
+	case len(launches) > 0 && s.failed():
+		s.t.Log("ended launches of the story: ", strings.Join(launches, ", "))
+	case len(launches) > 0:
+		s.t.Fatal("the story left these launches behind: ", strings.Join(launches, ", "))
 	case len(strays) > 0:
 		s.t.Fatal("the story left these behind:\n", strings.Join(strays, "\n"))
 	}
+}
+
+// launches lists those that have a keeper of their own, and so outlive whoever began them,
+// and ends them.
+func (s *story) launches() (left []string) {
+	runtimeDir := filepath.Join(s.work, "run")
+	all, err := launch.List(runtimeDir)
+	if err != nil {
+		s.t.Log("the story's launches: ", err)
+	}
+	none := time.Duration(0)
+	for _, l := range all {
+		if !l.Detached || l.Status == launch.HasExited || l.Status == launch.IsStopping { // what ends by itself strays waits for
+			continue
+		}
+		left = append(left, l.ID)
+		ctx, cancel := context.WithTimeout(context.Background(), longest)
+		if err := launch.Stop(ctx, runtimeDir, l.ID, launch.StopOptions{Grace: &none}, nil); err != nil {
+			s.t.Log("end what the story had not: ", err)
+		}
+		cancel()
+	}
+	return left
 }
 
 func (s *story) failed() bool {
