@@ -66,7 +66,7 @@ type convergeTimes struct {
 	late  []string        // those of more than two heartbeats
 }
 
-func (c *convergeTimes) add(took time.Duration, atEnd bool, after string) {
+func (c *convergeTimes) add(took time.Duration, atEnd bool, after, wrong string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if atEnd {
@@ -75,7 +75,7 @@ func (c *convergeTimes) add(took time.Duration, atEnd bool, after string) {
 		c.steps = append(c.steps, took)
 	}
 	if took > 2*beat {
-		c.late = append(c.late, fmt.Sprintf("%s after %s", inBeats(took), after))
+		c.late = append(c.late, fmt.Sprintf("%s after %s; at last %s", inBeats(took), after, wrong))
 	}
 }
 
@@ -108,7 +108,7 @@ const (
 // drawSteps draws one sequence, each step of which makes sense after those before it. It
 // begins with nothing running.
 func drawSteps(r *rand.Rand) (steps []string) {
-	const fewest, most = 6, 15
+	const fewest, most = 8, 20
 	checked := r.IntN(3) == 0 // after each step; else they follow each other as fast as can be
 	is := map[string]string{}
 	for _, d := range convergeDaemons {
@@ -132,13 +132,13 @@ func drawStep(r *rand.Rand, is map[string]string, workers int) string {
 	for _, d := range convergeDaemons {
 		switch is[d] {
 		case isDown:
-			add(4, "start "+d)
+			add(8, "start "+d)
 		case isUp:
 			for _, what := range []string{"stop ", "kill ", "restart ", "freeze "} {
 				add(1, what+d)
 			}
 		case isFrozen:
-			add(4, "thaw "+d)
+			add(6, "thaw "+d)
 			add(1, "kill "+d)
 		}
 	}
@@ -148,12 +148,12 @@ func drawStep(r *rand.Rand, is map[string]string, workers int) string {
 		for _, box := range []string{"box1", "box2"} {
 			if is[box] == isUp {
 				hives++
-				add(3, "spawn "+box+" "+model)
+				add(4, "spawn "+box+" "+model)
 				add(1, fmt.Sprintf("spawn-and-kill %s %s %dms", box, model, r.IntN(300)))
 			}
 		}
 		if hives > 0 && is["queen"] == isUp && is["registry"] == isUp {
-			add(4, "spawn queen "+model)
+			add(6, "spawn queen "+model)
 		}
 	}
 	if workers > 0 {

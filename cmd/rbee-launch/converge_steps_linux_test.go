@@ -200,6 +200,8 @@ func (c *converge) signal(sig syscall.Signal, pid int) {
 	}
 	p.name = "" // it changes
 	switch sig {
+	case syscall.SIGKILL:
+		awaitEnd(c.T, []proc{p}) // the kernel may take its time
 	case syscall.SIGSTOP:
 		c.frozen[p] = true
 	case syscall.SIGCONT:

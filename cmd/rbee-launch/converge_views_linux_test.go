@@ -188,6 +188,7 @@ func (c *converge) chats(workers []aWorker) (wrong string) {
 func (c *converge) settle(atEnd bool, after string) {
 	c.Helper()
 	const should, most = 2 * beat, 10 * 2 * beat
+	last := ""
 	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
 		wrong := c.wrong()
 		took := time.Since(began)
@@ -195,15 +196,17 @@ func (c *converge) settle(atEnd bool, after string) {
 		case wrong == "" && took > most:
 			c.Fatalf("it took %s heartbeats until all was right after %s", inBeats(took), after)
 		case wrong == "":
-			c.note("  right after %s heartbeats", inBeats(took))
-			c.times.add(took, atEnd, after)
+			lives, _ := c.living()
+			c.note("  right after %s heartbeats: %s", inBeats(took), lives)
+			c.times.add(took, atEnd, after, last)
 			c.settled = true
 			return
 		case took > e2eLimit:
 			c.Fatalf("after %s, and %s heartbeats, still: %s", after, inBeats(took), wrong)
 		}
-		if took > should && (len(c.story) == 0 || c.story[len(c.story)-1][7:] != wrong) {
+		if took > should && wrong != last {
 			c.note("%s", wrong)
+			last = wrong
 		}
 	}
 }
