@@ -22,9 +22,10 @@ type member struct {
 	beat   time.Time // its last heartbeat here; zero is none
 
 	listed   registry.Status // what the registry's last list says; "" when it is not on it
-	listedAt time.Time       // since when the list says that
+	listedAt time.Time       // since when the list says that, or said it last
 	sighted  time.Time       // when the list said last that it is online, if it no longer does
 	left     bool            // it was on this registry's list and is no more
+	offlined bool            // it is on no list, and was offline on the last that it was on
 }
 
 // hive is the id of the hive that is its parent; "" when none is.
@@ -60,10 +61,13 @@ type clock struct {
 }
 
 // status: registered when known, online from the first sign of life on, offline
-// after a silence, or when the registry says so and no later beat denies it.
+// after a silence, or when the registry says so, or said so last, and no later beat
+// denies it; or when it left the registry and never beat here.
 func (m member) status(c clock) registry.Status {
 	switch {
-	case m.listed == registry.Offline && !m.beat.After(m.listedAt):
+	case (m.listed == registry.Offline || m.offlined) && !m.beat.After(m.listedAt):
+		return registry.Offline
+	case m.left && m.beat.IsZero():
 		return registry.Offline
 	case c.now.Sub(m.since(c)) >= c.offline:
 		return registry.Offline
@@ -88,7 +92,7 @@ func (m member) since(c clock) time.Time { return latest(m.lastSign(c), m.known,
 // gone reports whether to forget the member: it left the registry and does not
 // beat here either, or has been offline for long and is on no list.
 func (m member) gone(c clock) bool {
-	if m.left && c.now.Sub(latest(m.beat, c.woke)) >= c.offline {
+	if m.left && (m.beat.IsZero() || c.now.Sub(latest(m.beat, c.woke)) >= c.offline) {
 		return true
 	}
 	return m.listed == "" && c.now.Sub(m.since(c)) >= c.offline+c.forget

@@ -89,7 +89,7 @@ func (next *book) unlist(k key, sameEpoch bool, c clock) {
 	if !known || m.listed == "" {
 		return
 	}
-	m.sighted = m.lastSign(c)
+	m.sighted, m.offlined = m.lastSign(c), m.listed == registry.Offline
 	m.listed, m.left = "", sameEpoch
 	next.members[k] = m
 }
@@ -152,6 +152,6 @@ func updated(held member, known bool, e registry.Entry, c clock) member {
 		m.sighted = held.lastSign(c)
 		m.listed, m.listedAt = e.Status, c.now
 	}
-	m.left = false
+	m.left, m.offlined = false, false
 	return m
 }

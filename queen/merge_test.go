@@ -60,6 +60,10 @@ func TestStatus(t *testing.T) {
 		{"the registry is away, but it beats here", member{listed: registry.Online, beat: second(80)}, when(100, 10), registry.Online},
 		{"the registry shows it offline", member{known: second(0), listed: registry.Offline, listedAt: second(20), beat: second(10)}, when(21, 21), registry.Offline},
 		{"a beat since denies that", member{listed: registry.Offline, listedAt: second(20), beat: second(21)}, when(22, 22), registry.Online},
+		{"the registry that showed it offline has lost its memory", member{known: second(0), offlined: true, listedAt: second(20), beat: second(10), sighted: second(19)}, when(21, 21), registry.Offline},
+		{"a beat since denies that, too", member{offlined: true, listedAt: second(20), beat: second(21)}, when(22, 22), registry.Online},
+		{"it left the registry, and never beat here", member{known: second(0), left: true, sighted: second(1)}, when(2, 2), registry.Offline},
+		{"it left the registry, and beats here", member{left: true, beat: second(1)}, when(2, 2), registry.Online},
 		{"silent, but so were we", member{beat: second(0)}, clock{now: second(200), woke: second(199), offline: offline}, registry.Online},
 		{"we woke long ago", member{beat: second(0)}, clock{now: second(200), woke: second(110), offline: offline}, registry.Offline},
 	} {
@@ -81,6 +85,7 @@ func TestGone(t *testing.T) {
 		{"offline for long", member{known: second(0)}, when(690, -1), true},
 		{"offline for long, but listed", member{known: second(0), listed: registry.Offline}, when(690, 690), false},
 		{"left the registry, never beat here", member{known: second(0), left: true}, when(1, 1), true},
+		{"left the registry, never beat here, and we just woke", member{left: true}, clock{now: second(1), woke: second(1), offline: offline, forget: forget}, true},
 		{"left the registry, beats here", member{left: true, beat: second(0)}, when(89, 89), false},
 		{"left the registry, and fell silent here", member{left: true, beat: second(0)}, when(90, 90), true},
 	} {
@@ -108,6 +113,8 @@ func TestMerge(t *testing.T) {
 		return b
 	}
 	seen := member{Component: component(life1, 1), known: second(0), listed: registry.Online, listedAt: second(0)}
+	dead := member{Component: component(life1, 1), known: second(0), listed: registry.Offline, listedAt: second(1)}
+	gone := member{Component: component(life1, 1), known: second(0), offlined: true, listedAt: second(1)}
 	direct := member{Component: component(life2, 2), known: second(5), direct: true}
 	dismissed := func(instance string) book {
 		b := inEpoch("e")
@@ -119,13 +126,15 @@ func TestMerge(t *testing.T) {
 		before   book
 		list     []registry.Entry
 		instance string // afterwards; "" is not there
-		want     member // listed, left and direct of it
+		want     member // listed, left, offlined and direct of it
 	}{
 		{"someone new", book{}, []registry.Entry{listedAs(registry.Online, life1, 1)}, life1, member{listed: registry.Online}},
 		{"the same again", inEpoch("e", seen), []registry.Entry{listedAs(registry.Online, life1, 1)}, life1, member{listed: registry.Online}},
 		{"now offline", inEpoch("e", seen), []registry.Entry{listedAs(registry.Offline, life1, 1)}, life1, member{listed: registry.Offline}},
 		{"no longer there", inEpoch("e", seen), nil, life1, member{left: true}},
 		{"not yet there, in another epoch", inEpoch("old", seen), nil, life1, member{}},
+		{"offline, and in another epoch not there", inEpoch("old", dead), nil, life1, member{offlined: true}},
+		{"that, and back", inEpoch("e", gone), []registry.Entry{listedAs(registry.Online, life1, 1)}, life1, member{listed: registry.Online}},
 		{"a later life", inEpoch("e", seen), []registry.Entry{listedAs(registry.Online, life2, 1)}, life2, member{listed: registry.Online}},
 		{"registered here and not there", inEpoch("e", direct), nil, life2, member{direct: true}},
 		{"registered in both places", inEpoch("e", direct), []registry.Entry{listedAs(registry.Online, life2, 2)}, life2, member{listed: registry.Online, direct: true}},
@@ -140,8 +149,8 @@ func TestMerge(t *testing.T) {
 		if there != (c.instance != "") || got.InstanceID != c.instance {
 			t.Errorf("%s: it is instance %q (there: %v), want %q", c.name, got.InstanceID, there, c.instance)
 		}
-		if got.listed != c.want.listed || got.left != c.want.left || got.direct != c.want.direct {
-			t.Errorf("%s: listed %q, left %v, direct %v", c.name, got.listed, got.left, got.direct)
+		if got.listed != c.want.listed || got.left != c.want.left || got.offlined != c.want.offlined || got.direct != c.want.direct {
+			t.Errorf("%s: listed %q, left %v, offlined %v, direct %v", c.name, got.listed, got.left, got.offlined, got.direct)
 		}
 		if after.epoch != "e" {
 			t.Errorf("%s: the book is of epoch %q", c.name, after.epoch)

@@ -75,6 +75,7 @@ func registeredAgain(held, fresh member, c clock) member {
 	m.Component, m.spawnedBy, m.given = fresh.Component, fresh.spawnedBy, fresh.given
 	m.InstanceID = cmp.Or(m.InstanceID, held.InstanceID)
 	m.direct, m.ask = true, inquiry{}
+	m.left, m.offlined = false, false
 	if held.status(c) == registry.Offline { // it starts over: online with its next beat
 		m.beat, m.sighted, m.known = time.Time{}, time.Time{}, c.now
 	}
