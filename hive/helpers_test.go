@@ -93,7 +93,7 @@ func (b *box) start() {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	h, err := hive.New(b.t.Context(), b.cfg)
+	h, err := hive.New(b.cfg)
 	if err != nil {
 		b.t.Fatal(err)
 	}

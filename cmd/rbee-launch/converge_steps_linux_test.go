@@ -151,7 +151,7 @@ func (c *converge) doTo(what string, w aWorker) {
 }
 
 // command runs rbee-launch on a machine.
-func (c *converge) command(m *machine, args ...string) (string, error) {
+func (c *converge) command(m *boxFolders, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(c.Context(), e2eLimit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, m.base.Path, args...)

@@ -33,15 +33,15 @@ type converge struct {
 	times    *convergeTimes
 	client   *http.Client
 	daemons  map[string]*convergeDaemon
-	machines []*machine
+	machines []*boxFolders
 	ports    ports.Range   // all of them
 	frozen   map[proc]bool // of workers: children and keepers
 	settled  bool          // nothing has happened since the last check
 	story    []string      // for whoever is to understand a failure
 }
 
-// machine has folders of its own, and so workers of its own.
-type machine struct {
+// boxFolders is a machine as far as a launcher sees: it has folders of its own, and so workers of its own.
+type boxFolders struct {
 	name    string // its hive's
 	base    *exec.Cmd
 	runtime string
@@ -51,7 +51,7 @@ type machine struct {
 // convergeDaemon is a program that runs at times, always at the same address.
 type convergeDaemon struct {
 	name   string
-	at     *machine
+	at     *boxFolders
 	argv   []string
 	url    string
 	log    *os.File
@@ -93,7 +93,7 @@ func newConverge(t *testing.T, times *convergeTimes) *converge {
 	c.check(os.WriteFile(profiles, []byte(simulation), 0o600))
 	for i, name := range []string{"box1", "box2"} {
 		base := rbeeLaunch(t, filepath.Dir(mustLook(t, "rbee-launch")))
-		c.machines = append(c.machines, &machine{
+		c.machines = append(c.machines, &boxFolders{
 			name: name, base: base, runtime: filepath.Join(base.Dir, "rbee_runtime_dir"), direct: i == 0,
 		})
 	}
@@ -114,7 +114,7 @@ func newConverge(t *testing.T, times *convergeTimes) *converge {
 	return c
 }
 
-func (c *converge) add(name string, at *machine, port int, argv ...string) {
+func (c *converge) add(name string, at *boxFolders, port int, argv ...string) {
 	c.Helper()
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
 	log, err := os.Create(filepath.Join(at.base.Dir, name+".log"))
@@ -165,7 +165,7 @@ func (c *converge) clear() {
 }
 
 // processes are all that have the machine's folders in their environment, and live.
-func (m *machine) processes() (pids []int) {
+func (m *boxFolders) processes() (pids []int) {
 	mark := []byte("RBEE_RUNTIME_DIR=" + m.runtime + "\x00")
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, file := range stats {
@@ -288,7 +288,7 @@ func (c *converge) askFor(limit time.Duration, method, url string, body, into an
 // aWorker is one of a machine's.
 type aWorker struct {
 	launch.Launch
-	at *machine
+	at *boxFolders
 }
 
 // workers are all there are, by machine and id.
