@@ -160,6 +160,23 @@ func TestStopOrphanOfStoppedGuard(t *testing.T) {
 	mustBeEmpty(t, filepath.Join(dir, "launches"))
 }
 
+// TestStopOrphanThatEnds: an orphan that ends by itself while it is to be stopped is one
+// that has been stopped.
+func TestStopOrphanThatEnds(t *testing.T) {
+	t.Parallel()
+	for round := range 12 {
+		dir, reg := t.TempDir(), startRegistry(t, "127.0.0.1:0")
+		pid, _ := orphan(t, dir, reg)
+		signalTo(t, pid, syscall.SIGKILL)
+		time.Sleep(time.Duration(round) * 200 * time.Microsecond) // its guard is a little further each time
+		err := launch.Stop(t.Context(), dir, "of-another", launch.StopOptions{}, nil)
+		if err != nil && !errors.Is(err, launch.ErrNotThere) {
+			t.Fatal(err)
+		}
+		empties(t, filepath.Join(dir, "launches"))
+	}
+}
+
 // guardOf is the pid of a launch's guard, as its state has it.
 func guardOf(t *testing.T, dir, id string) int {
 	t.Helper()

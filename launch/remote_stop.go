@@ -52,8 +52,28 @@ func stop(ctx context.Context, runtimeDir, id string, o StopOptions, tell func(E
 	var orphaned *OrphanedError
 	if errors.As(err, &orphaned) {
 		err = StopOrphan(ctx, runtimeDir, id, o)
+		if err != nil && !changedHands(err) && hasEnded(ctx, base) {
+			err = nil // by itself, as it was to be taken over
+		}
 	}
 	return err
+}
+
+// hasEnded reports whether an orphan that could not be taken over has ended: its guard,
+// which goes with the child, may still be removing what there was.
+func hasEnded(ctx context.Context, base string) bool {
+	for patience := time.Now().Add(answerLimit); ; pause(ctx) {
+		s, err := readState(base)
+		if err != nil {
+			return true
+		}
+		switch f := look(base, s); {
+		case s.standing(f) == dead:
+			return !s.Child.Alive() // else it is for Clear
+		case f.launcher, ctx.Err() != nil, time.Now().After(patience):
+			return false
+		}
+	}
 }
 
 func askToStop(ctx context.Context, runtimeDir, id string, o StopOptions, tell func(Event)) error {
