@@ -32,6 +32,10 @@ matrix ROUNDS="20":
 chaos ROUNDS="20":
 	RBEE_CHAOS_ROUNDS={{ROUNDS}} go test -v -count 1 -timeout 60m -run TestChaos ./cmd/rbee-launch
 
+# in whatever order everyone starts, stops, hangs and dies: registry and queen soon show the living
+converge SEQUENCES="200":
+	RBEE_CONVERGE_SEQUENCES={{SEQUENCES}} go test -v -count 1 -timeout 60m -run TestConvergence ./cmd/rbee-launch
+
 # all programs, into bin/
 build:
 	go build -o bin/ ./cmd/...

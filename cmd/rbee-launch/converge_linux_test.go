@@ -75,7 +75,7 @@ func (c *convergeTimes) add(took time.Duration, atEnd bool, after, wrong string)
 		c.steps = append(c.steps, took)
 	}
 	if took > 2*beat {
-		c.late = append(c.late, fmt.Sprintf("%s after %s; at last %s", inBeats(took), after, wrong))
+		c.late = append(c.late, fmt.Sprintf("%s after %s. Before that: %s", inBeats(took), after, strings.TrimSpace(wrong)))
 	}
 }
 
