@@ -30,6 +30,9 @@ type Config struct {
 	// Serves is the model's name as the ready child serves it, where that is not
 	// Model; asked at each registration.
 	Serves func() string
+	// Alias is the name by which people know the model, "" for none other than that. It
+	// is registered where the child serves the model under another.
+	Alias string
 	// ModelBytes is the size of the model's file: memory grows towards it while a model
 	// is loaded. 0 is unknown.
 	ModelBytes int64

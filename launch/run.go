@@ -246,6 +246,9 @@ func (l *launching) component(ctx context.Context) registry.Component {
 	if l.cfg.SpawnedBy != "" {
 		meta["spawned_by"] = l.cfg.SpawnedBy
 	}
+	if l.cfg.Alias != l.serves() {
+		meta[registry.AliasKey] = l.cfg.Alias
+	}
 	if l.cfg.Capabilities != nil {
 		ctx, cancel := context.WithTimeout(ctx, capabilitiesLimit)
 		defer cancel()

@@ -35,12 +35,20 @@ func (m member) listedModels() iter.Seq[string] {
 	}
 }
 
-// models are the names under which a worker's models can be asked for: the one that
-// it was registered with, and those that it serves by its own word.
+// alias is the name by which the worker's model was asked for when it was launched.
+func (m member) alias() string {
+	name, _ := m.Metadata[registry.AliasKey].(string) // others' JSON: anything else is none
+	return name
+}
+
+// models are the names under which a worker's models can be asked for: those that it was
+// registered with, and those that it serves by its own word.
 func (m member) models() []string {
 	names := slices.Collect(m.listedModels())
-	if m.Model != "" && !slices.Contains(names, m.Model) {
-		names = append(names, m.Model)
+	for _, name := range []string{m.Model, m.alias()} {
+		if name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
 	}
 	return names
 }
@@ -55,6 +63,9 @@ func (m member) ownName(model string) (string, bool) {
 			return model, true
 		}
 		listed, last = listed+1, name
+	}
+	if model == m.alias() {
+		model = m.Model
 	}
 	switch {
 	case model == "" || model != m.Model:

@@ -57,7 +57,7 @@ func TestModelsAreThoseOfAllWorkers(t *testing.T) {
 	c.hireModel("org/b", http.NotFound)
 	c.hireModel("org/b", http.NotFound)
 	w := modelServer(t, http.NotFound)
-	w.ID, w.Model, w.Metadata = "lists", "named", map[string]any{"capabilities": map[string]any{"models": []any{"a", 7, "z"}}}
+	w.ID, w.Model, w.Metadata = "lists", "named", map[string]any{"alias": "also", "capabilities": map[string]any{"models": []any{"a", 7, "z"}}}
 	c.introduce(w)
 	if _, err := queenClient(t, c.url).Register(t.Context(), modelServer(t, http.NotFound)); err != nil { // "tiny", not online
 		t.Fatal(err)
@@ -79,7 +79,7 @@ func TestModelsAreThoseOfAllWorkers(t *testing.T) {
 			t.Errorf("%+v", m)
 		}
 	}
-	if want := []string{"a", "named", "org/b", "z"}; !slices.Equal(ids, want) {
+	if want := []string{"a", "also", "named", "org/b", "z"}; !slices.Equal(ids, want) {
 		t.Errorf("the models are %q, want %q", ids, want)
 	}
 	for id, want := range map[string]int{"org/b": 200, "z": 200, "tiny": 503, "nothing": 404} {
@@ -184,13 +184,16 @@ func TestTheWorkerHearsItsOwnNameOfTheModel(t *testing.T) {
 		bodies <- string(body)
 		fmt.Fprint(rw, `{}`)
 	})
-	for _, q := range []struct{ model, served, asked, heard string }{
-		{"./m.gguf", `["m-q4"]`, "./m.gguf", "m-q4"},
-		{"./m.gguf", `["m-q4"]`, "m-q4", "m-q4"},
-		{"m", `["m","lora"]`, "lora", "lora"},
-		{"m", `["m:latest","other"]`, "m", "m"}, // which of them is a guess that is not ours
+	for _, q := range []struct{ model, alias, served, asked, heard string }{
+		{"./m.gguf", "", `["m-q4"]`, "./m.gguf", "m-q4"},
+		{"./m.gguf", "", `["m-q4"]`, "m-q4", "m-q4"},
+		{"m", "", `["m","lora"]`, "lora", "lora"},
+		{"m", "", `["m:latest","other"]`, "m", "m"}, // which of them is a guess that is not ours
+		{"rbee-1f", "tiny", `["rbee-1f:latest","other"]`, "tiny", "rbee-1f"},
+		{"rbee-1f", "tiny", `["rbee-1f:latest"]`, "tiny", "rbee-1f:latest"},
+		{"rbee-1f", "tiny", `["rbee-1f","tiny"]`, "tiny", "tiny"},
 	} {
-		w.Model, w.Metadata = q.model, map[string]any{"capabilities": map[string]any{"models": json.RawMessage(q.served)}}
+		w.Model, w.Metadata = q.model, map[string]any{"alias": q.alias, "capabilities": map[string]any{"models": json.RawMessage(q.served)}}
 		c.introduce(w)
 		sent := fmt.Sprintf(`{"seed":9007199254740993, "model":%q,"messages":[{"content":"<&>"}]}`, q.asked)
 		if status, _, answer := c.chat(sent); status != http.StatusOK {

@@ -76,6 +76,10 @@ func (c Component) Hive() string {
 // with the value "https".
 const SchemeKey = "scheme"
 
+// AliasKey is the field of the metadata with the name by which a worker's model was asked
+// for, where the worker serves it under another.
+const AliasKey = "alias"
+
 // Addr is where others reach the component, HOST:PORT with an IPv6 address in brackets.
 func (c Component) Addr() string {
 	return net.JoinHostPort(strings.Trim(c.Hostname, "[]"), strconv.Itoa(c.Port))
