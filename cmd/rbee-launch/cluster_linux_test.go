@@ -265,6 +265,7 @@ func TestThreeMachines(t *testing.T) {
 	}
 	for _, w := range []*hive.WorkerProcess{first, second} {
 		wantAnswer(t, c.front.client(), worksAt(w), c.token, w.Model)
+		wantAnswer(t, c.left.client(), c.queenURL, c.token, w.Model)
 		c.wantNoStranger(worksAt(w))
 	}
 	c.wantNoStranger(c.queenURL)
@@ -315,9 +316,14 @@ func (c *cluster) cut(stays, goes *hive.WorkerProcess, pulled *machine) {
 	began := time.Now()
 	c.await(2, rest)
 	c.Logf("%s was offline everywhere %s after its cable was pulled", pulled.name, time.Since(began))
-	wantAnswer(c.T, c.front.client(), worksAt(stays), c.token, stays.Model)
+	wantAnswer(c.T, rest.client(), c.queenURL, c.token, stays.Model)
+	chat := map[string]any{"model": goes.Model, "messages": []any{}}
+	status, answer, err := c.try(rest, "POST", c.queenURL+"/v1/chat/completions", chat)
+	if err != nil || status != http.StatusServiceUnavailable || !strings.Contains(string(answer), "no_worker_online") {
+		c.Errorf("a chat with a model that is cut off is answered with %d %s %v", status, answer, err)
+	}
 	job := client.Job{SpawnRequest: hive.SpawnRequest{Engine: "builtin"}, HiveID: pulled.name}
-	status, answer, err := c.try(rest, "POST", c.queenURL+"/v1/queen/spawn-worker", job)
+	status, answer, err = c.try(rest, "POST", c.queenURL+"/v1/queen/spawn-worker", job)
 	if err != nil || status != http.StatusServiceUnavailable || !strings.Contains(string(answer), pulled.name+": it is offline") {
 		c.Errorf("a spawn by %s is answered with %d %s %v", pulled.name, status, answer, err)
 	}
@@ -334,5 +340,5 @@ func (c *cluster) cut(stays, goes *hive.WorkerProcess, pulled *machine) {
 	if err := c.ask(c.front, "GET", url, nil, &again); err != nil || again.InstanceID != goes.InstanceID || again.Restarts != 0 {
 		c.Errorf("it is %+v, was %+v: %v", again, goes, err)
 	}
-	wantAnswer(c.T, c.front.client(), worksAt(goes), c.token, goes.Model)
+	wantAnswer(c.T, pulled.client(), c.queenURL, c.token, goes.Model)
 }

@@ -156,7 +156,7 @@ func TestOllamaThroughTheQueen(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &list); err != nil || len(list) != 1 || list[0].WorkerID != op.WorkerID {
 		t.Fatalf("the queen lists %s, %v", text, err)
 	}
-	wantAnswer(t, freshClient(), fmt.Sprintf("http://127.0.0.1:%s", port), "", list[0].Model)
+	wantAnswer(t, freshClient(), queenURL, "", "tiny")
 
 	keeper, _ := list[0].Metadata["launcher_pid"].(float64)
 	tree := below(t, int(keeper))
