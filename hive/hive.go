@@ -36,8 +36,7 @@ type Hive struct {
 
 	attempts attempts // to give workers another keeper
 
-	mu       sync.Mutex
-	starting int // spawns that run
+	mu sync.Mutex // admits one spawn after the other
 }
 
 // operations is where they are.

@@ -36,40 +36,36 @@ func (h *Hive) spawn(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := h.admit(); err != nil {
+	job.Operation = ulid.Make().String()
+	op, err := h.admit(client.Operation{ID: job.Operation, HiveID: h.cfg.ID, Request: req}, job)
+	if err != nil {
 		w.Header().Set("Retry-After", "1")
 		return err
 	}
-	job.Operation = ulid.Make().String()
 	h.log.Info("spawning", "operation", job.Operation, "type", job.Type, "model", job.Model, "engine", job.Engine, "by", r.RemoteAddr)
-	begun := client.Operation{ID: job.Operation, HiveID: h.cfg.ID, Request: req}
-	op, err := h.ops.Begin(begun, func(ctx context.Context, op *operation.Running) {
-		defer h.admitNext()
-		h.start(ctx, op, job)
-	})
-	if err != nil {
-		h.admitNext()
-		return httpd.Errorf(http.StatusServiceUnavailable, client.CodeBusy, "%v", err)
-	}
 	return h.ops.Answer(w, r, op)
 }
 
-// admit takes a place among the spawns that run; admitNext gives it back.
-func (h *Hive) admit() error {
+// admit begins an operation, unless too many run: whoever has heard of the end of one may
+// begin another.
+func (h *Hive) admit(begun client.Operation, job Job) (*operation.Running, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.starting >= h.cfg.MaxStarting {
-		return httpd.Errorf(http.StatusServiceUnavailable, client.CodeBusy,
-			"%d workers are being started, which is the limit: try again when one is ready", h.starting)
+	starting := 0
+	for _, op := range h.ops.List() {
+		if op.Status == client.Running {
+			starting++
+		}
 	}
-	h.starting++
-	return nil
-}
-
-func (h *Hive) admitNext() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.starting--
+	if starting >= h.cfg.MaxStarting {
+		return nil, httpd.Errorf(http.StatusServiceUnavailable, client.CodeBusy,
+			"%d workers are being started, which is the limit: try again when one is ready", starting)
+	}
+	op, err := h.ops.Begin(begun, func(ctx context.Context, op *operation.Running) { h.start(ctx, op, job) })
+	if err != nil {
+		return nil, httpd.Errorf(http.StatusServiceUnavailable, client.CodeBusy, "%v", err)
+	}
+	return op, nil
 }
 
 // job is what a request comes to: an engine that is installed, with a model that it can
