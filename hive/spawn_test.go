@@ -2,6 +2,7 @@ package hive_test
 
 import (
 	"fmt"
+	"log/slog"
 	"net"
 	"net/url"
 	"os"
@@ -369,3 +370,48 @@ func TestNoRuntimeDir(t *testing.T) {
 		}
 	}
 }
+
+// TestToken: what the hive shows others is in no command line, record, log or answer.
+func TestToken(t *testing.T) {
+	t.Parallel()
+	const secret = "vEry-SeCret_tOken"
+	var mu sync.Mutex
+	var said strings.Builder
+	hear := func(text string) { mu.Lock(); defer mu.Unlock(); said.WriteString(text) }
+	b := newBox(t, func(c *hive.Config) {
+		c.TokenFile = filepath.Join(filepath.Dir(c.StateDir), "token")
+		if err := os.WriteFile(c.TokenFile, []byte(secret+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		keeper := c.Keeper
+		c.Keeper = func(job string) hive.Command { hear(job); return keeper(job) }
+		c.Log = slog.New(slog.NewTextHandler(writer(hear), &slog.HandlerOptions{Level: slog.LevelDebug}))
+		c.RegistryURL, c.Registering = "http://127.0.0.1:1", time.Millisecond
+	})
+	w := b.spawn()
+	b.follow(b.begin(builtin("--no-such-flag")).ID, nil)
+	for _, path := range []string{"/v1/hive/workers", "/v1/hive/operations", "/capabilities", "/v1/hive/workers/" + w.WorkerID + "/logs"} {
+		_, _, answer := b.ask("GET", path, "")
+		hear(answer)
+	}
+	for _, dir := range []string{b.cfg.RuntimeDir + "/launches", b.cfg.StateDir + "/logs"} {
+		files, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			if text, err := os.ReadFile(filepath.Join(dir, f.Name())); err == nil { // a socket is no file to read
+				hear(string(text))
+			}
+		}
+	}
+	b.leave()
+	if text := said.String(); strings.Contains(text, secret) || !strings.Contains(text, b.cfg.TokenFile) || !strings.Contains(text, w.InstanceID) {
+		t.Errorf("the token is in it, or not all was heard: %s", text)
+	}
+}
+
+// writer is a function as an io.Writer.
+type writer func(string)
+
+func (w writer) Write(text []byte) (int, error) { w(string(text)); return len(text), nil }

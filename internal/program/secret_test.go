@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/rbee-launch/rbee-launch/hive"
+	hiveclient "github.com/rbee-launch/rbee-launch/hive/client"
 	"github.com/rbee-launch/rbee-launch/internal/httpd"
 	"github.com/rbee-launch/rbee-launch/queen"
 	"github.com/rbee-launch/rbee-launch/queen/client"
@@ -46,13 +48,18 @@ func TestDaemonsKeepTheToken(t *testing.T) {
 	all := &heard{}
 	log := slog.New(slog.NewTextHandler(all, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	access := httpd.Access{Token: secret, TokenHint: "it is in a file"}
+	one, err := hive.New(t.Context(), hive.Config{Log: log, RuntimeDir: t.TempDir(), StateDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, h := range map[string]http.Handler{
 		"registry": server.New(server.Config{Log: log}).Handler(),
 		"queen":    queen.New(queen.Config{Log: log, Token: secret}).Handler(),
+		"hive":     one.Handler(),
 	} {
 		h = access.Wrap(h)
 		for _, bearer := range []string{"Bearer " + secret, "Bearer " + secret + "x", "Basic " + secret, secret} {
-			for _, path := range []string{"/health", "/v1/registry/register", "/v1/queen/register-worker", "/nothing", "/?token=x"} {
+			for _, path := range []string{"/health", "/v1/registry/register", "/v1/queen/register-worker", "/v1/queen/spawn-worker", "/v1/hive/workers", "/nothing", "/?token=x"} {
 				for _, method := range []string{"GET", "POST"} {
 					r := httptest.NewRequest(method, path, strings.NewReader(`{"worker_id":`))
 					r.RemoteAddr, r.Host = "192.0.2.7:4000", "192.0.2.1"
@@ -133,9 +140,15 @@ func TestClientsKeepTheToken(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer her.Close()
+			it, err := hiveclient.New(hiveclient.Config{URL: url, Token: token})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer it.Close()
+			_, spawned := it.Spawn(t.Context(), hiveclient.SpawnRequest{})
 			_, inRegistry := reg.Components(t.Context())
 			_, atQueen := her.Workers(t.Context())
-			for _, err := range []error{inRegistry, atQueen} {
+			for _, err := range []error{inRegistry, atQueen, spawned, it.Stop(t.Context(), "x")} {
 				if err != nil {
 					errors++
 				}
@@ -143,7 +156,7 @@ func TestClientsKeepTheToken(t *testing.T) {
 			}
 		}
 	}
-	if errors != 12 || strings.Contains(all.String(), secret) {
-		t.Errorf("%d errors of 12, and none is to have the token: %s", errors, all)
+	if errors != 24 || strings.Contains(all.String(), secret) {
+		t.Errorf("%d errors of 24, and none is to have the token: %s", errors, all)
 	}
 }
