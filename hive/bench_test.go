@@ -51,7 +51,7 @@ func BenchmarkSpawn(b *testing.B) {
 
 func benchHive(b *testing.B, cfg hive.Config) *client.Client {
 	b.Helper()
-	h, err := hive.New(b.Context(), cfg)
+	h, err := hive.New(cfg)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -21,7 +21,7 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	h, err := hive.New(ctx, hive.Config{
+	h, err := hive.New(hive.Config{
 		RegistryURL: registry.DefaultURL, RuntimeDir: "run", StateDir: "state", ModelDirs: []string{"models"},
 		Keeper: func(job string) hive.Command {
 			return hive.Command{Path: self, Argv: []string{"rbee-hive", hive.KeepCommand, job}}

@@ -27,7 +27,7 @@ func (b *box) document() *apitest.Document {
 func TestEveryRouteIsInTheDocument(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, nil)
-	h, err := hive.New(t.Context(), b.cfg)
+	h, err := hive.New(b.cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -48,7 +48,7 @@ func TestDaemonsKeepTheToken(t *testing.T) {
 	all := &heard{}
 	log := slog.New(slog.NewTextHandler(all, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	access := httpd.Access{Token: secret, TokenHint: "it is in a file"}
-	one, err := hive.New(t.Context(), hive.Config{Log: log, RuntimeDir: t.TempDir(), StateDir: t.TempDir()})
+	one, err := hive.New(hive.Config{Log: log, RuntimeDir: t.TempDir(), StateDir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
