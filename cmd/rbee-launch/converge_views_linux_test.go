@@ -137,6 +137,7 @@ func (c *converge) wrong() string {
 			wrong += fmt.Sprintf("the queen shows %s, %v\n", seen, err)
 		}
 	}
+	wrong += c.unkept()
 	if wrong == "" {
 		wrong = c.chats(workers)
 	}
@@ -147,6 +148,18 @@ func (c *converge) wrong() string {
 		return ""
 	}
 	return fmt.Sprintf("%s live\n%s", before, wrong)
+}
+
+// unkept are workers whose keeper was killed, though their hive is there to give them
+// another; "" for none.
+func (c *converge) unkept() (wrong string) {
+	c.Helper()
+	for _, w := range c.workers() {
+		if w.Status == launch.IsOrphaned && c.daemons[w.at.name].up() && !c.isFrozen(w.PID) { // that one has to answer first
+			wrong += fmt.Sprintf("nobody keeps %s\n", w.ID)
+		}
+	}
+	return wrong
 }
 
 // direct chooses the workers that come to the queen themselves.
