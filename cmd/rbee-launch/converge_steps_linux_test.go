@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -131,7 +132,9 @@ func (c *converge) doTo(what string, w aWorker) {
 	case "stop-by-launch":
 		out, err := c.command(w.at, "stop", w.ID)
 		c.note("  %s: %v", out, err)
-		c.check(err)
+		if err != nil && c.isThere(w) { // else it has ended by itself
+			c.Fatal(out, err)
+		}
 	case "kill-child":
 		c.signal(syscall.SIGKILL, w.PID)
 	case "kill-keeper":
@@ -148,6 +151,11 @@ func (c *converge) doTo(what string, w aWorker) {
 	default:
 		c.Fatalf("no step is %q", what)
 	}
+}
+
+func (c *converge) isThere(w aWorker) bool {
+	c.Helper()
+	return slices.ContainsFunc(c.workers(), func(is aWorker) bool { return is.at == w.at && is.ID == w.ID })
 }
 
 // command runs rbee-launch on a machine.
