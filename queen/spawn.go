@@ -190,9 +190,12 @@ func (q *Queen) begin(ctx context.Context, req client.Job, where choice) (*opera
 	begun.HiveID, begun.Why = where.id, where.why
 	q.log.Info("a hive spawns a worker", "operation", begun.ID, "hive", where.id, "model", req.Model, "why", where.why)
 	op, err := q.spawns.ops.Begin(begun, func(ctx context.Context, op *operation.Running) {
-		defer q.spawns.settle(where)
 		defer to.Close()
-		q.followSpawn(ctx, to, op)
+		end := q.followSpawn(ctx, to, op)
+		q.spawns.settle(where) // before anybody hears of the end, and asks for the next one
+		if end != nil {
+			op.End(end)
+		}
 	})
 	if err != nil { // the hive goes on: the worker will be found like any other
 		to.Close()
@@ -206,8 +209,9 @@ func (q *Queen) begin(ctx context.Context, req client.Job, where choice) (*opera
 	return op, nil
 }
 
-// followSpawn tells what the hive tells of an operation, to its end.
-func (q *Queen) followSpawn(ctx context.Context, to *hive.Client, op *operation.Running) {
+// followSpawn tells what the hive tells of an operation, until that has ended, in the way
+// that it returns; nil when she goes before it.
+func (q *Queen) followSpawn(ctx context.Context, to *hive.Client, op *operation.Running) (end func(*hive.Operation)) {
 	id := op.Operation().ID
 	over := make(chan struct{})
 	var cancelling sync.WaitGroup
@@ -230,16 +234,16 @@ func (q *Queen) followSpawn(ctx context.Context, to *hive.Client, op *operation.
 	})
 	close(over)
 	cancelling.Wait()
-	if err != nil {
-		if ctx.Err() == nil {
-			op.End(func(o *hive.Operation) { o.Error = &hive.Failure{Detail: "the hive lost sight of it: " + err.Error()} })
-		}
-		return
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case err != nil:
+		return func(o *hive.Operation) { o.Error = &hive.Failure{Detail: "the hive lost sight of it: " + err.Error()} }
 	}
-	op.End(func(o *hive.Operation) {
-		o.WorkerID, o.Worker, o.Error, o.Phase = ended.WorkerID, ended.Worker, ended.Error, ended.Phase
-	})
 	q.log.Info("a spawn has ended", "operation", id, "status", ended.Status, "worker", ended.WorkerID)
+	return func(o *hive.Operation) {
+		o.WorkerID, o.Worker, o.Error, o.Phase = ended.WorkerID, ended.Worker, ended.Error, ended.Phase
+	}
 }
 
 // cancelSpawn asks the hive to end an operation until it has heard that, or the operation
