@@ -49,6 +49,7 @@ func TestRestartWhileStarting(t *testing.T) {
 	failing := b.launched(b.operation(fails.ID).WorkerID).PID
 	b.leave()
 	b.start()
+	b.await(fails, launch.Spawned) // it has been found again
 	b.kill(failing)
 	if err := b.to.Cancel(t.Context(), unwanted.ID); err != nil {
 		t.Error(err)
