@@ -15,7 +15,8 @@ import (
 
 // Config is a hive's configuration. Keeper and the two folders must be set.
 type Config struct {
-	ID string // its component_id; the machine's name when empty
+	ID        string // its component_id; the machine's name when empty
+	SpawnedBy string // what its workers name as their parent; "hive-ID" when empty
 	// Advertise is the host under which others reach it and its workers; registry.AdvertiseFor's
 	// when empty, asked anew for each worker, since a network may come up after the hive.
 	Advertise   string
@@ -28,6 +29,8 @@ type Config struct {
 
 	// Keeper is the command that runs Keep with a job; see there.
 	Keeper func(job string) Command
+	// Everybody has it see and command all launches of this user, whoever is their parent.
+	Everybody bool
 	// RuntimeDir is where its workers are found again, StateDir where logs are and what is
 	// remembered of models.
 	RuntimeDir, StateDir string
@@ -37,8 +40,13 @@ type Config struct {
 	EngineFile string      // the user's engine profiles; see engines.Load
 	ModelDirs  []string    // where GGUF files are looked for; nowhere when empty
 
+	// StopWorkers has its workers end with it, for one that is part of something that leaves
+	// nothing behind. They outlive it otherwise.
+	StopWorkers bool
+
 	MaxStarting int           // so many spawns run at once, more are refused with 503; 16 when zero
 	Tend        time.Duration // between looks for workers without a keeper; 1 s when zero
+	Sample      time.Duration // between looks at what workers use, of which 60 are kept; 5 s when zero
 	Registering time.Duration // how long a spawn waits for a ready worker's registrations; 1 s when zero
 
 	Access httpd.Access
@@ -56,10 +64,12 @@ func (c Config) withDefaults() Config {
 		c.ID, _ = os.Hostname() // a machine without a name is called as everyone's own
 		c.ID = cmp.Or(c.ID, "localhost")
 	}
+	c.SpawnedBy = cmp.Or(c.SpawnedBy, "hive-"+c.ID)
 	c.HeartbeatInterval = cmp.Or(c.HeartbeatInterval, registry.HeartbeatInterval)
 	c.Ports = cmp.Or(c.Ports, ports.DefaultRange())
 	c.MaxStarting = cmp.Or(c.MaxStarting, 16)
 	c.Tend = cmp.Or(c.Tend, time.Second)
+	c.Sample = cmp.Or(c.Sample, 5*time.Second)
 	c.Registering = cmp.Or(c.Registering, time.Second)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -74,8 +84,5 @@ func (c Config) advertise(ctx context.Context) string {
 	}
 	return registry.AdvertiseFor(ctx, c.RegistryURL)
 }
-
-// spawner is what its workers name as their parent.
-func (c Config) spawner() string { return "hive-" + c.ID }
 
 func (c Config) logDir() string { return filepath.Join(c.StateDir, "logs") }

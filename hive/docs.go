@@ -57,14 +57,19 @@ type logEvent struct {
 	Data logfile.Line `json:"data"`
 }
 
+type logEnd struct {
+	Event string         `json:"event" enum:"end"`
+	Data  map[string]any `json:"data"`
+}
+
 func logsDoc() httpd.Doc {
 	refuses := unknown()
 	refuses[http.StatusUnprocessableEntity] = []string{"invalid_field"}
 	return httpd.Doc{
 		Summary: "What a worker has printed",
-		Text:    "Also of one that has ended, as long as its operation is known. With `Accept: text/event-stream` each line is an event.",
+		Text:    "Also of one that has ended, as long as its operation is known. With `Accept: text/event-stream` each line is an event, and to who follows `end` says that the worker has ended.",
 		Asks:    logQuery{},
-		Gives:   append(httpd.Text("text/plain"), httpd.Body{Media: "text/event-stream", Types: []any{logEvent{}}}),
+		Gives:   append(httpd.Text("text/plain"), httpd.Body{Media: "text/event-stream", Types: []any{logEvent{}, logEnd{}}}),
 		Refuses: refuses,
 	}
 }
@@ -79,6 +84,32 @@ func stopDoc() httpd.Doc {
 	return httpd.Doc{
 		Summary: "Stop a worker", Text: "It is answered when nothing of the worker is left.",
 		Asks: stopQuery{}, Gives: httpd.JSON(stopped{}), Refuses: refuses,
+	}
+}
+
+type historyEvent struct {
+	Event string          `json:"event" enum:"history"`
+	Data  []client.Sample `json:"data"`
+}
+
+type sampleEvent struct {
+	Data client.Sample `json:"data"`
+}
+
+func usageDoc() httpd.Doc {
+	return httpd.Doc{
+		Summary: "What a worker uses",
+		Text:    "The stream begins with `history`, the last five minutes; then comes a sample every 5 s, until the worker is gone.",
+		Gives:   []httpd.Body{{Media: "text/event-stream", Types: []any{historyEvent{}, sampleEvent{}}}}, Refuses: unknown(),
+	}
+}
+
+func restartDoc() httpd.Doc {
+	refuses := unknown()
+	refuses[http.StatusConflict] = []string{client.CodeNoKeeper}
+	return httpd.Doc{
+		Summary: "Restart a worker", Text: "It is answered when that is begun. The worker comes back as a new instance.",
+		Gives: httpd.JSON(client.WorkerProcess{}), Refuses: refuses,
 	}
 }
 

@@ -30,6 +30,7 @@ type Hive struct {
 	inventory *inventory.Inventory
 	ops       *operation.Store
 	counts    *counts
+	usage     *usage
 
 	places  int           // registrations that a worker is to have
 	leaving chan struct{} // closed when Run is to end
@@ -57,7 +58,7 @@ func New(cfg Config) (*Hive, error) {
 		return nil, err
 	}
 	h := &Hive{
-		cfg: cfg, log: cfg.Log, catalog: catalog, attempts: attempts{tend: cfg.Tend}, leaving: make(chan struct{}),
+		cfg: cfg, log: cfg.Log, catalog: catalog, attempts: attempts{tend: cfg.Tend}, usage: newUsage(), leaving: make(chan struct{}),
 		ops: operation.New(operations, keptOperations),
 		inventory: inventory.New(inventory.Config{
 			ModelDirs: cfg.ModelDirs, Catalog: catalog, Find: launch.FindEngine, Log: cfg.Log,
@@ -84,6 +85,8 @@ func (h *Hive) routes() []httpd.Route {
 		{Method: "GET", Path: "/v1/hive/workers", Handler: h.listWorkers, Doc: workersDoc()},
 		{Method: "GET", Path: "/v1/hive/workers/{id}", Handler: h.getWorker, Doc: workerDoc()},
 		{Method: "GET", Path: "/v1/hive/workers/{id}/logs", Handler: h.logs, Doc: logsDoc()},
+		{Method: "GET", Path: "/v1/hive/workers/{id}/usage", Handler: h.streamUsage, Doc: usageDoc()},
+		{Method: "POST", Path: "/v1/hive/workers/{id}/restart", Handler: h.restartWorker, Doc: restartDoc()},
 		{Method: "DELETE", Path: "/v1/hive/workers/{id}", Handler: h.stopWorker, Doc: stopDoc()},
 		{Method: "GET", Path: "/health", Handler: h.health, Doc: healthDoc()},
 		{Method: "GET", Path: "/capabilities", Handler: h.capabilities, Doc: capabilitiesDoc()},
@@ -92,16 +95,10 @@ func (h *Hive) routes() []httpd.Route {
 }
 
 // Run finds its workers again, serves on ln and registers with the registry, until ctx
-// ends; then it unregisters itself and returns nil. Its workers go on. It closes ln. A
-// registry that is away is no error; an address that can be no registry's is.
+// ends; then it unregisters itself and returns nil. Its workers go on, unless
+// Config.StopWorkers says otherwise. It closes ln. A registry that is away is no error; an
+// address that can be no registry's is.
 func (h *Hive) Run(ctx context.Context, ln net.Listener) error {
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastLook)
-		defer cancel()
-		if err := h.inventory.Close(ctx); err != nil {
-			h.log.Warn("a look at the machine hangs", "err", err)
-		}
-	}()
 	access := h.cfg.Access
 	advertised := h.cfg.advertise(ctx)                           // of the hive itself the registry knows better, if need be
 	access.Hosts = append([]string{advertised}, access.Hosts...) // the name we gave out ourselves
@@ -127,18 +124,35 @@ func (h *Hive) Run(ctx context.Context, ln net.Listener) error {
 			return nil
 		})
 	}
-	h.recover()
-	g.Go(func() error { return h.tending(ctx) })
-	g.Go(func() error { return h.ops.Run(ctx) })
-	g.Go(func() error {
-		<-ctx.Done()
-		close(h.leaving)
-		return nil
-	})
+	g.Go(func() error { return h.Work(ctx) })
 	g.Go(func() error {
 		return httpd.Serve(ctx, ln, access.Wrap(h.Handler()), httpd.ServeOptions{Log: h.log, TLS: access.TLS})
 	})
 	return g.Wait()
+}
+
+// Work is Run without the server: what goes on between the requests to a Handler that
+// somebody else serves. It runs once.
+func (h *Hive) Work(ctx context.Context) error {
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastLook)
+		defer cancel()
+		if err := h.inventory.Close(ctx); err != nil {
+			h.log.Warn("a look at the machine hangs", "err", err)
+		}
+	}()
+	h.recover()
+	var g errgroup.Group
+	g.Go(func() error { return h.tending(ctx) })
+	g.Go(func() error { return h.sampling(ctx) })
+	g.Go(func() error { return h.ops.Run(ctx) })
+	<-ctx.Done()
+	close(h.leaving)
+	err := g.Wait()
+	if h.cfg.StopWorkers {
+		h.stopAll(context.WithoutCancel(ctx))
+	}
+	return err
 }
 
 func (h *Hive) self(host string, addr net.Addr) registry.Component {

@@ -51,6 +51,10 @@ func (h *Hive) logs(w http.ResponseWriter, r *http.Request) error {
 	}
 	if err != nil {
 		h.log.Debug("a log is no longer read", "worker", id, "err", err)
+		return nil
+	}
+	if wish.follow && ctx.Err() == nil {
+		to.end()
 	}
 	return nil
 }
@@ -152,6 +156,7 @@ func (h *Hive) awaitEnd(ctx context.Context, id string, to printer) error {
 type printer interface {
 	lines([]logfile.Line) error
 	alive() error
+	end() // that was all
 }
 
 type textPrinter struct {
@@ -184,8 +189,9 @@ func (p *textPrinter) lines(lines []logfile.Line) error {
 	return errors.Join(append(errs, p.ctrl.Flush())...)
 }
 
-// alive has nothing to write that would be no line.
+// alive has nothing to write that would be no line, and nor has end.
 func (p *textPrinter) alive() error { return nil }
+func (p *textPrinter) end()         {}
 
 type eventPrinter struct {
 	mu sync.Mutex
@@ -211,4 +217,10 @@ func (p *eventPrinter) alive() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.to.Alive()
+}
+
+func (p *eventPrinter) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_ = p.to.Send("", "end", []byte("{}")) // the client may be gone
 }

@@ -6,7 +6,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/rbee-launch/rbee-launch/hive"
 	"github.com/rbee-launch/rbee-launch/internal/apitest"
@@ -46,7 +48,7 @@ func TestEveryRouteIsInTheDocument(t *testing.T) {
 
 func TestAnswersAreAsDescribed(t *testing.T) {
 	t.Parallel()
-	b := newBox(t, func(c *hive.Config) { c.MaxStarting = 1 })
+	b := newBox(t, func(c *hive.Config) { c.MaxStarting, c.Sample = 1, 20*time.Millisecond })
 	gguf, err := os.ReadFile("../testdata/tiny.gguf")
 	if err != nil {
 		t.Fatal(err)
@@ -110,7 +112,13 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	check("GET", workers+"/{id}/logs", "other", "", 404)
 	check("DELETE", workers+"/{id}?grace=soon", ready, "", 422)
 	check("DELETE", workers+"/{id}?grace=-1s", ready, "", 422)
+	check("POST", workers+"/{id}/restart", ready, "", 200)
+	check("POST", workers+"/{id}/restart", "other", "", 404)
+	check("GET", workers+"/{id}/usage", "other", "", 404)
+	var using sync.WaitGroup
+	using.Go(func() { check("GET", workers+"/{id}/usage", ready, "", 200) })
 	check("DELETE", workers+"/{id}?grace=0s", ready, "", 200)
+	using.Wait()
 	check("DELETE", workers+"/{id}", ready, "", 404)
 	check("GET", "/health", "", "", 200)
 	check("GET", "/capabilities", "", "", 200)

@@ -85,6 +85,8 @@ func (h *Hive) job(ctx context.Context, req client.SpawnRequest) (Job, error) {
 		return Job{}, httpd.InvalidField("worker_type", "makes an id like %s of %d bytes, at most %d are taken", longest, len(longest), registry.MaxID)
 	case req.Port < 0 || req.Port > 65535:
 		return Job{}, httpd.InvalidField("port", "%d is no port: ports go from 1 to 65535", req.Port)
+	case req.Device != "" && !devices.MatchString(req.Device):
+		return Job{}, httpd.InvalidField("device", "%q is neither cpu nor a list of GPUs like 0,1", req.Device)
 	case len(req.Args) > maxArgs:
 		return Job{}, httpd.InvalidField("args", "are %d, at most %d are taken", len(req.Args), maxArgs)
 	}
@@ -104,7 +106,7 @@ func (h *Hive) job(ctx context.Context, req client.SpawnRequest) (Job, error) {
 		return Job{}, httpd.InvalidField("args", "ask for port %d, while port says %d", port, req.Port)
 	}
 	job := Job{
-		Type: req.WorkerType, Model: model, Engine: found.Name, Args: args, SpawnedBy: h.cfg.spawner(),
+		Type: req.WorkerType, Model: model, Engine: found.Name, Args: args, SpawnedBy: h.cfg.SpawnedBy,
 		Request: req,
 		Port:    cmp.Or(req.Port, port), Ports: h.cfg.Ports, Host: h.cfg.Host, Advertise: h.cfg.advertise(ctx),
 		RegistryURL: h.cfg.RegistryURL, QueenURL: h.cfg.QueenURL, TokenFile: h.cfg.TokenFile,

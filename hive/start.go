@@ -14,13 +14,12 @@ import (
 	"github.com/rbee-launch/rbee-launch/internal/operation"
 	"github.com/rbee-launch/rbee-launch/launch"
 	"github.com/rbee-launch/rbee-launch/launch/sidecar"
-	"github.com/rbee-launch/rbee-launch/supervisor"
 )
 
 // start runs one spawn: a keeper, until its worker is ready or has failed.
 func (h *Hive) start(ctx context.Context, op *operation.Running, job Job) {
 	program := h.cfg.Keeper(job.text())
-	keeper, err := sidecar.Start(sidecar.Command{Path: program.Path, Argv: program.Argv, Env: supervisor.ChildEnv(nil)})
+	keeper, err := sidecar.Start(sidecar.Command{Path: program.Path, Argv: program.Argv, Env: onDevice(job.Request.Device)})
 	if err != nil {
 		h.failed(op, &client.Failure{Detail: err.Error()})
 		return

@@ -74,7 +74,7 @@ func (h *Hive) tending(ctx context.Context) error {
 		if err != nil {
 			h.log.Debug("orphans can't be looked for", "err", err)
 		}
-		orphans = slices.DeleteFunc(orphans, func(o launch.Orphan) bool { return o.SpawnedBy != h.cfg.spawner() })
+		orphans = slices.DeleteFunc(orphans, func(o launch.Orphan) bool { return o.SpawnedBy != h.cfg.SpawnedBy })
 		for _, o := range h.attempts.begin(time.Now(), orphans) {
 			adopting.Go(func() {
 				err := h.adopt(ctx, o)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rbee-launch/rbee-launch/hive/client"
@@ -34,7 +35,7 @@ func (h *Hive) launches() ([]launch.Launch, error) {
 	}
 	var own []launch.Launch
 	for _, l := range all {
-		if l.SpawnedBy == h.cfg.spawner() {
+		if h.cfg.Everybody || l.SpawnedBy == h.cfg.SpawnedBy {
 			own = append(own, l)
 		}
 	}
@@ -116,4 +117,44 @@ func (h *Hive) stopWorker(w http.ResponseWriter, r *http.Request) error {
 	}
 	h.log.Info("worker stopped", "worker", found.WorkerID)
 	return httpd.WriteJSON(w, http.StatusOK, answer)
+}
+
+// stopAll stops the workers that it is the parent of, side by side.
+func (h *Hive) stopAll(ctx context.Context) {
+	own, err := h.launches()
+	if err != nil {
+		h.log.Error("the workers can't be found, and stay", "err", err)
+	}
+	var stopping sync.WaitGroup
+	for _, l := range own {
+		if l.SpawnedBy != h.cfg.SpawnedBy {
+			continue // somebody else's, though we may see it
+		}
+		stopping.Go(func() {
+			err := launch.Stop(ctx, h.cfg.RuntimeDir, l.ID, launch.StopOptions{}, nil)
+			if err != nil && !errors.Is(err, launch.ErrNotThere) {
+				h.log.Error("a worker did not stop", "worker", l.ID, "err", err)
+			}
+		})
+	}
+	stopping.Wait()
+}
+
+// restartWorker has a worker's process stopped and started again, and does not wait for
+// that: its log and the lists tell.
+func (h *Hive) restartWorker(w http.ResponseWriter, r *http.Request) error {
+	found, err := h.find(r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	to, err := launch.Open(h.cfg.RuntimeDir, found.WorkerID)
+	if err != nil {
+		return httpd.Errorf(http.StatusConflict, client.CodeNoKeeper, "%v", err)
+	}
+	defer to.Close()
+	h.log.Info("restarting a worker", "worker", found.WorkerID, "by", r.RemoteAddr)
+	if err := to.Restart(r.Context()); err != nil {
+		return httpd.Errorf(http.StatusConflict, client.CodeNoKeeper, "%v", err)
+	}
+	return httpd.WriteJSON(w, http.StatusOK, found)
 }

@@ -18,6 +18,7 @@ const (
 	CodeNoEngine         = "no_engine"
 	CodeNoModel          = "no_model"
 	CodeBusy             = "busy"
+	CodeNoKeeper         = "no_keeper" // nobody is there to command the worker
 )
 
 // SpawnRequest is the body of POST /v1/hive/workers. It never names a program: what runs
@@ -27,6 +28,7 @@ type SpawnRequest struct {
 	Model      string   `json:"model" required:"false" maxLength:"1024" doc:"A model in the hive's folders, or a name that the engine knows."`
 	Engine     string   `json:"engine,omitempty" maxLength:"128" doc:"One of the hive's engines; the first that is installed for the type when empty."`
 	Port       int      `json:"port,omitempty" minimum:"0" maximum:"65535" doc:"The one port to have; a free one of the hive's range when 0."`
+	Device     string   `json:"device,omitempty" maxLength:"128" doc:"cpu, or the indices or UUIDs of the GPUs that it may use, with commas; all when empty."`
 	Args       []string `json:"args,omitempty" doc:"For the engine itself, after all others."`
 }
 
@@ -87,4 +89,12 @@ type Event struct {
 	Seq  int             `json:"-"` // its place among the operation's events; 0 for what is not kept
 	Name string          `json:"event"`
 	Data json.RawMessage `json:"-"` // all of it
+}
+
+// Sample is what a worker, with everything that it has started, used at a moment.
+type Sample struct {
+	Time      time.Time `json:"time"`
+	RSSBytes  uint64    `json:"rss_bytes" doc:"Resident memory."`
+	CPUMS     int64     `json:"cpu_ms" doc:"Processor time in all, of the processes that live."`
+	Processes int       `json:"processes"`
 }
