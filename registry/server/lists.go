@@ -92,28 +92,13 @@ const worthZipping = 1 << 10
 
 func send(w http.ResponseWriter, r *http.Request, d *document) {
 	body := d.body
-	if len(body) > worthZipping && takesGzip(r.Header.Get("Accept-Encoding")) {
+	if len(body) > worthZipping && httpd.TakesGzip(r) {
 		body = d.zipped()
 		w.Header().Set("Content-Encoding", "gzip")
 	}
 	w.Header().Set("Content-Type", cmp.Or(d.media, "application/json"))
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	_, _ = w.Write(body) // the client may be gone
-}
-
-// takesGzip reads an Accept-Encoding (RFC 9110, 12.5.3).
-func takesGzip(accept string) bool {
-	for coding := range strings.SplitSeq(accept, ",") {
-		name, weight, _ := strings.Cut(coding, ";")
-		if name = strings.TrimSpace(name); !strings.EqualFold(name, "gzip") && name != "*" {
-			continue
-		}
-		q, weighed := strings.CutPrefix(strings.TrimSpace(weight), "q=")
-		if value, err := strconv.ParseFloat(q, 64); !weighed || (err == nil && value > 0) {
-			return true
-		}
-	}
-	return false
 }
 
 type health struct {
