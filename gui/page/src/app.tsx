@@ -1,0 +1,178 @@
+// The frame of the page: where one is, how the connection is, and what is wrong.
+
+import { useEffect } from "preact/hooks";
+import { Cluster } from "./cluster.tsx";
+import { Events } from "./events.tsx";
+import { clock, day, duration } from "./format.ts";
+import { connection } from "./live.ts";
+import { close, Panel } from "./panel.tsx";
+import { Announcer, Dialog, Guard, Notes, question, Status } from "./parts.tsx";
+import { kindPages, link, route } from "./router.ts";
+import { theme, themes } from "./settings.ts";
+import { Spawn } from "./spawn.tsx";
+import { components, now, registryState, store } from "./store.ts";
+import { query } from "./table.tsx";
+import { Talk } from "./talk.tsx";
+
+const pages = [
+  { page: "cluster", name: "Cluster" },
+  { page: "spawn", name: "Spawn" },
+  { page: "talk", name: "Talk" },
+  { page: "events", name: "Events" },
+];
+
+export function App() {
+  const { page, id } = route.value;
+  const panel = kindPages.includes(page);
+  useEffect(() => {
+    document.title = `${panel ? id : (pages.find((p) => p.page === page)?.name ?? "Cluster")} – rbee`;
+  }, [page, id]);
+  useEffect(() => {
+    addEventListener("keydown", shortcuts);
+    return () => removeEventListener("keydown", shortcuts);
+  }, []);
+  return (
+    <>
+      <a class="skip" href="#main" onClick={skip}>
+        Skip to the content
+      </a>
+      <Header page={panel ? "cluster" : page} />
+      <Banners />
+      <main id="main" tabIndex={-1} class={panel ? "with-panel" : ""}>
+        <Guard name={page}>
+          {page === "spawn" ? <Spawn /> : page === "talk" ? <Talk /> : page === "events" ? <Events /> : <Cluster />}
+        </Guard>
+      </main>
+      {panel && (
+        <Guard name={`${page} ${id}`}>
+          <Panel kind={page} id={id} />
+        </Guard>
+      )}
+      {page !== "talk" && <Footer />}
+      <Notes />
+      <Announcer />
+      <Dialog />
+    </>
+  );
+}
+
+// The hash is the route's, so that the skip link has to move the focus itself.
+function skip(e: Event): void {
+  e.preventDefault();
+  document.getElementById("main")?.focus();
+}
+
+function shortcuts(e: KeyboardEvent): void {
+  if (e.ctrlKey || e.metaKey || e.altKey || question.value) return;
+  const typing = e.target instanceof HTMLElement && e.target.matches("input, textarea, select");
+  if (e.key === "/" && !typing) {
+    const filter = document.querySelector<HTMLInputElement>("main input[type=search]");
+    if (!filter) return;
+    e.preventDefault();
+    filter.focus();
+    filter.select();
+  }
+  if (e.key === "Escape" && !typing && kindPages.includes(route.value.page)) close();
+}
+
+function Header({ page }: { page: string }) {
+  return (
+    <header class="top">
+      <a class="brand" href={link("cluster")} aria-label="rbee, to the cluster">
+        <svg viewBox="0 0 32 32" aria-hidden="true">
+          <path class="hex" d="M16 2 28 9v14l-12 7L4 23V9z" />
+          <path class="stripes" d="M7 13h18M7 19h18" />
+        </svg>
+        rbee
+      </a>
+      <nav aria-label="Pages">
+        {pages.map((p) => (
+          <a key={p.page} href={link(p.page, "", p.page === "cluster" ? { q: query.value } : {})} aria-current={p.page === page ? "page" : undefined} data-testid={`nav-${p.page}`}>
+            {p.name}
+          </a>
+        ))}
+      </nav>
+      <div class="top-end">
+        <ConnectionState />
+        <ThemeToggle />
+      </div>
+    </header>
+  );
+}
+
+function ConnectionState() {
+  const c = connection.value;
+  const r = registryState.value;
+  const [tone, word] =
+    c.state === "lost" ? (["bad", "reconnecting"] as const)
+    : c.state === "connecting" ? (["busy", "connecting"] as const)
+    : store.paused.value ? (["warn", "paused"] as const)
+    : r.state === "connected" ? (["good", "live"] as const)
+    : r.state === "unknown" ? (["busy", "connecting"] as const)
+    : (["warn", "no registry"] as const);
+  return (
+    <div class="connection" role="status" aria-label="Connection" data-testid="connection" data-state={c.state} data-registry={r.state}>
+      <Status tone={tone} word={word} />
+    </div>
+  );
+}
+
+function ThemeToggle() {
+  const t = theme.value;
+  const next = themes[(themes.indexOf(t) + 1) % themes.length] ?? "auto";
+  const names = { auto: "as the system has it", light: "light", dark: "dark" };
+  return (
+    <button type="button" class="button quiet theme" aria-label={`Colours: ${names[t]}. Change to ${names[next]}`} title={`Colours: ${names[t]}`} data-testid="theme" data-theme-now={t} onClick={() => (theme.value = next)}>
+      <svg viewBox="0 0 16 16" aria-hidden="true">
+        {t === "light" ? (
+          <>
+            <circle cx="8" cy="8" r="3.2" class="fill" />
+            <path class="stroke" d="M8 1v2M8 13v2M1 8h2M13 8h2M3 3l1.4 1.4M11.6 11.6 13 13M13 3l-1.4 1.4M4.4 11.6 3 13" />
+          </>
+        ) : t === "dark" ? (
+          <path class="fill" d="M13.5 10.2A6 6 0 0 1 5.8 2.5a6 6 0 1 0 7.7 7.7z" />
+        ) : (
+          <>
+            <circle cx="8" cy="8" r="5.5" class="stroke" />
+            <path class="fill" d="M8 2.5a5.5 5.5 0 0 1 0 11z" />
+          </>
+        )}
+      </svg>
+    </button>
+  );
+}
+
+function Banners() {
+  const c = connection.value;
+  const r = registryState.value;
+  const wait = c.retryAt === undefined ? 0 : c.retryAt - now.value;
+  return (
+    <div role="status" aria-label="Trouble" class="banners">
+      {c.state === "lost" && (
+        <p class="banner bad" data-testid="banner-lost">
+          <strong>rbee-gui does not answer.</strong> {store.whole.value ? "What is shown is the last that was known. " : ""}
+          <span aria-hidden="true">{wait > 1000 ? `Trying again in ${duration(wait)}.` : "Trying again."}</span>
+        </p>
+      )}
+      {c.state !== "lost" && (r.state === "away" || r.state === "none") && (
+        <p class="banner warn" data-testid="banner-registry" data-state={r.state}>
+          <strong>{r.state === "none" ? "There is no registry" : "The registry is away"}</strong>
+          {r.url ? ` at ${r.url}` : ""}
+          {r.cause ? `: ${r.cause}` : ""}.{" "}
+          {components.value.size > 0 && (r.as_of ? `This is what was known at ${day(r.as_of)} ${clock(r.as_of)}. `.replace("  ", " ") : "What is shown is the last that was known. ")}
+          It comes back by itself; what runs goes on running.
+        </p>
+      )}
+    </div>
+  );
+}
+
+function Footer() {
+  const h = store.hello.value;
+  return (
+    <footer>
+      <span>rbee-gui {h.version ?? ""}{h.hostname ? ` on ${h.hostname}` : ""}</span>
+      <span class="quiet">Keys: / filter, arrows through rows, Escape closes</span>
+    </footer>
+  );
+}

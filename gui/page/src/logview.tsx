@@ -1,0 +1,162 @@
+// The log of a worker, as it grows, and what can be done with it.
+
+import { useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { clock } from "./format.ts";
+import { say } from "./http.ts";
+import { Seam, tail } from "./loglines.ts";
+import { Screen } from "./logscreen.ts";
+import { Button } from "./parts.tsx";
+import { logHeight, logSize, logSizes, logWrap } from "./settings.ts";
+import { follow } from "./sse.ts";
+import { json, logLine } from "./wire.ts";
+import { useWhileVisible } from "./visible.ts";
+
+type State = "opening" | "following" | "lost" | "ended" | "refused";
+
+// life names one life of the worker: when it changes, there is a divider, and the old
+// lines stay.
+export function LogView({ url, id, life }: { url: string; id: string; life: string }) {
+  const state = useSignal<State>("opening");
+  const why = useSignal("");
+  const waiting = useSignal(0);
+  const kept = useSignal(0);
+  const held = useSignal(false);
+  const again = useSignal(0);
+  const box = useRef<HTMLDivElement>(null);
+  const ours = useRef<{ screen: Screen; seam: Seam; life: string }>(undefined);
+  ours.current ??= { screen: new Screen(waiting, kept), seam: new Seam(), life };
+  const { screen, seam } = ours.current;
+
+  useEffect(() => {
+    const el = box.current;
+    if (!el) return;
+    const detach = screen.attach(el);
+    const look = () => (held.value = screen.held);
+    el.addEventListener("scroll", look, { passive: true });
+    if (logHeight.peek() > 0) el.style.height = `${logHeight.peek()}px`;
+    // Only a drag of the corner writes a height into the element's style.
+    const sized = new ResizeObserver(() => {
+      const px = parseInt(el.style.height, 10);
+      if (px > 0 && px !== logHeight.peek()) logHeight.value = px;
+      if (!screen.held) screen.bottom();
+    });
+    sized.observe(el);
+    return () => {
+      detach();
+      el.removeEventListener("scroll", look);
+      sized.disconnect();
+    };
+  }, []);
+
+  useEffect(() => {
+    const k = ours.current;
+    if (!k || life === k.life) return;
+    if (life !== "" && k.life !== "") screen.add({ divider: `restarted at ${clock(new Date().toISOString())}` });
+    if (life !== "") k.life = life;
+    if (state.peek() === "ended" || state.peek() === "refused") again.value++;
+  }, [life]);
+
+  useEffect(() => screen.resized(), [logWrap.value, logSize.value]);
+
+  useWhileVisible(
+    (signal) => {
+      state.value = "opening";
+      const read = follow({
+        url: `${url}?follow=true&tail=${tail}`,
+        signal,
+        opened: () => {
+          seam.begin();
+          state.value = "following";
+        },
+        lost: (reason) => {
+          state.value = "lost";
+          why.value = reason;
+        },
+        each: (m) => {
+          if (m.event === "end") {
+            state.value = "ended";
+            screen.add({ divider: `the worker has ended at ${clock(new Date().toISOString())}` });
+            return "end";
+          }
+          const l = m.event === "message" ? logLine(json(m.data)) : undefined;
+          if (!l) return undefined;
+          const fresh = seam.fresh(l);
+          if (fresh === "gap") screen.add({ divider: "some lines are missing here" });
+          if (fresh) screen.add(l);
+          return undefined;
+        },
+      });
+      read.catch((err) => {
+        state.value = "refused";
+        why.value = say(err);
+      });
+    },
+    [url, again.value],
+  );
+
+  const size = (step: number) => {
+    const at = logSizes.indexOf(logSize.value as (typeof logSizes)[number]);
+    logSize.value = logSizes[Math.max(0, Math.min(logSizes.length - 1, at + step))] ?? 12;
+  };
+  const pause = () => {
+    if (screen.held) screen.resume();
+    else screen.hold();
+    held.value = screen.held;
+  };
+  return (
+    <section class="log" aria-labelledby="log-title">
+      <div class="log-bar">
+        <h3 id="log-title">Log</h3>
+        <span class="quiet" data-testid="log-state">
+          {logState(state.value, why.value, held.value, waiting.value)}
+        </span>
+        <div class="buttons end">
+          {state.value === "ended" || state.value === "refused" ? (
+            <Button act={() => again.value++} test="log-again">
+              Read again
+            </Button>
+          ) : (
+            <Button act={pause} pressed={held.value} test="log-pause" label={held.value ? undefined : "Pause the log"}>
+              {held.value ? `Follow${waiting.value ? ` (${waiting.value.toLocaleString("en")} new)` : ""}` : "Pause"}
+            </Button>
+          )}
+          <Button act={() => (logWrap.value = !logWrap.value)} pressed={logWrap.value} label="Wrap long lines" test="log-wrap">
+            Wrap
+          </Button>
+          <Button act={() => size(-1)} label="A−, smaller text" test="log-smaller">
+            A−
+          </Button>
+          <Button act={() => size(1)} label="A+, larger text" test="log-larger">
+            A+
+          </Button>
+        </div>
+      </div>
+      <div
+        ref={box}
+        class={`log-lines size-${logSize.value} ${logWrap.value ? "wrap" : ""}`}
+        role="log"
+        aria-live="off"
+        aria-label={`Log of ${id}`}
+        tabIndex={0}
+        data-testid="log-lines"
+        data-kept={kept.value}
+      />
+    </section>
+  );
+}
+
+function logState(state: State, why: string, held: boolean, waiting: number): string {
+  switch (state) {
+    case "opening":
+      return "opening";
+    case "following":
+      return held ? `paused${waiting ? `, ${waiting.toLocaleString("en")} new lines` : ""}` : "following";
+    case "lost":
+      return `interrupted: ${why}; trying again`;
+    case "ended":
+      return "the worker has ended";
+    case "refused":
+      return why;
+  }
+}

@@ -1,0 +1,240 @@
+// The panel of one component, beside the table.
+
+import { useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { Actions } from "./actions.tsx";
+import { bytes, clock, day, modelName, none, when } from "./format.ts";
+import { ask, say } from "./http.ts";
+import { LogView } from "./logview.tsx";
+import { Ago, Button, Status } from "./parts.tsx";
+import { memory, Plot, processor } from "./plot.tsx";
+import { look, looks } from "./places.ts";
+import { go, link } from "./router.ts";
+import { follow } from "./sse.ts";
+import { MachineSummary } from "./spawn.tsx";
+import { canTalk, mayAct, statusOf, tone, whyNot } from "./status.ts";
+import { components, registryState, store } from "./store.ts";
+import { query } from "./table.tsx";
+import { useWhileVisible } from "./visible.ts";
+import { isFields, json, number, sample, samples, text, type Component, type Fields, type Sample } from "./wire.ts";
+
+export function close(): void {
+  go(link("cluster", "", { q: query.peek() }));
+}
+
+export function Panel({ kind, id }: { kind: string; id: string }) {
+  const title = useRef<HTMLHeadingElement>(null);
+  const last = useRef<Component>(undefined);
+  const key = `${kind}/${id}`;
+  const there = components.value.get(key);
+  if (there) last.current = there;
+  // What ended while one looks at it stays, with its log.
+  const c: Component | undefined = there ?? (last.current?.key === key ? { ...last.current, gone: true } : undefined);
+  useEffect(() => {
+    const from = document.activeElement instanceof HTMLElement ? document.activeElement.closest<HTMLElement>("[data-key]")?.dataset["key"] : undefined;
+    title.current?.focus();
+    return () => {
+      // Back to where it was opened, for the keyboard.
+      requestAnimationFrame(() => {
+        if (document.activeElement !== document.body) return;
+        document.querySelector<HTMLElement>(`tr[data-key="${CSS.escape(from ?? key)}"] a`)?.focus({ preventScroll: true });
+      });
+    };
+  }, [key]);
+  return (
+    <aside class="panel" aria-labelledby="panel-title" data-testid="panel" data-key={key}>
+      <header class="panel-head">
+        <div>
+          <span class="quiet">{kind === "gui" ? "GUI" : kind}</span>
+          <h2 id="panel-title" ref={title} tabIndex={-1}>
+            {kind === "registry" ? "Registry" : id}
+          </h2>
+        </div>
+        {c && kind !== "registry" && <Status tone={tone(statusOf(c))} word={statusOf(c)} />}
+        <Button act={close} label="Close the panel" kind="quiet" test="panel-close">
+          ×
+        </Button>
+      </header>
+      <div class="panel-body">
+        {kind === "registry" ? (
+          <RegistryPanel />
+        ) : c ? (
+          <Details key={key} c={c} />
+        ) : (
+          <p class="quiet" data-testid="panel-absent">
+            {store.whole.value ? `There is no ${kind} ${id} now. It may have ended, or be about to register.` : "Asking rbee-gui what there is."}
+          </p>
+        )}
+      </div>
+    </aside>
+  );
+}
+
+function Row({ name, children, test }: { name: string; children: preact.ComponentChildren; test?: string }) {
+  return (
+    <>
+      <dt>{name}</dt>
+      <dd data-testid={test}>{children}</dd>
+    </>
+  );
+}
+
+function Time({ time }: { time?: string }) {
+  if (when(time) === undefined) return <>{none}</>;
+  return (
+    <time dateTime={time} title={time}>
+      <Ago time={time} /> <span class="quiet">since {day(time)} {clock(time)}</span>
+    </time>
+  );
+}
+
+function RegistryPanel() {
+  const r = registryState.value;
+  const c = components.value.get("registry/registry");
+  return (
+    <>
+      <dl class="facts">
+        <Row name="State" test="registry-state">{r.state}</Row>
+        <Row name="Address">{r.url ?? none}</Row>
+        {r.cause && <Row name="Because">{r.cause}</Row>}
+        {r.as_of && r.state !== "connected" && <Row name="Last heard of">{`${day(r.as_of)} ${clock(r.as_of)}`}</Row>}
+      </dl>
+      {r.state !== "connected" && <p class="quiet">What is shown is the last that was known. It is tried again all the time, and nothing has to be done here. To start one: rbee-registry.</p>}
+      {c && <Details c={c} />}
+    </>
+  );
+}
+
+function Details({ c }: { c: Component }) {
+  const acts = c.acts ?? "";
+  const own = mayAct(c);
+  // Where it has ended, its log can still be read.
+  const readable = acts !== "" && (own || c.gone === true) && c.kind !== "hive";
+  const path = `${acts}/v1/hive/workers/${encodeURIComponent(c.id)}`;
+  const process = useProcess(readable && !c.gone ? path : "", `${c.instance_id} ${c.pid} ${c.status}`);
+  const started = process && text(process, "started_at");
+  const pid = (process && number(process, "pid")) || c.pid;
+  const restarts = (process && number(process, "restarts")) ?? c.restarts;
+  return (
+    <>
+      <Actions c={c} talk={canTalk(c)} />
+      {!own && c.kind !== "registry" && (
+        <p class="quiet why-not" data-testid="why-not">
+          {whyNot(c)}
+        </p>
+      )}
+      <dl class="facts">
+        <Row name="Address" test="address">{c.url ? <a href={c.url} rel="noreferrer">{c.url}</a> : c.hostname ? `${c.hostname}:${c.port ?? "?"}` : none}</Row>
+        {c.model && <Row name="Model"><span title={c.model}>{modelName(c.model)}</span></Row>}
+        {(c.engine || c.worker_type) && <Row name="Engine">{c.engine ?? none} <span class="quiet">{c.worker_type ?? ""}</span></Row>}
+        {c.hive && <Row name="Hive"><a href={link("hive", c.hive)}>{c.hive}</a></Row>}
+        <Row name="Age"><Time time={started ?? c.registered_at} /></Row>
+        <Row name="Last seen">{when(c.last_seen) === undefined ? none : <><Ago time={c.last_seen} /> ago</>}</Row>
+        {c.kind === "worker" && <Row name="Restarts" test="restarts">{restarts ?? none}</Row>}
+        {pid && !c.gone ? <Row name="Process">{pid}{process && text(process, "status") ? <span class="quiet"> {text(process, "status")}</span> : null}</Row> : null}
+        <Row name="Instance" test="instance"><code>{c.instance_id ?? none}</code></Row>
+      </dl>
+      {readable && <Usage url={`${path}/usage`} life={`${c.instance_id} ${c.pid}`} ended={!!c.gone} />}
+      {c.kind === "hive" && !c.gone && <HiveMachine c={c} />}
+      {readable && <LogView url={`${path}/logs`} id={c.id} life={c.gone ? "" : (c.instance_id ?? String(c.pid ?? ""))} />}
+      <More title="Capabilities" of={c.capabilities} open />
+      <More title="Metadata" of={c.metadata} />
+    </>
+  );
+}
+
+// useProcess is what the supervisor sees, asked again whenever the component is another.
+function useProcess(path: string, needs: string): Fields | undefined {
+  const found = useSignal<Fields | undefined>(undefined);
+  useWhileVisible(
+    (signal) => {
+      if (path === "") return;
+      ask(path, signal).then(
+        (v) => (found.value = isFields(v) ? v : undefined),
+        () => {}, // the registry's word is shown instead
+      );
+    },
+    [path, needs],
+  );
+  return found.value;
+}
+
+const keptSamples = 120;
+
+function Usage({ url, life, ended }: { url: string; life: string; ended: boolean }) {
+  const list = useSignal<readonly Sample[]>([]);
+  const why = useSignal("");
+  useWhileVisible(
+    (signal) => {
+      if (ended) return;
+      follow({
+        url,
+        signal,
+        opened: () => (why.value = ""),
+        each: (m) => {
+          if (m.event === "history") list.value = samples(json(m.data)).slice(-keptSamples);
+          else if (m.event === "end") return "end";
+          else if (m.event === "message") {
+            const s = sample(json(m.data));
+            if (s) list.value = [...list.value, s].slice(-keptSamples);
+          }
+          return undefined;
+        },
+      }).catch((err) => (why.value = say(err)));
+    },
+    [url, life, ended],
+  );
+  if (why.value) return <p class="quiet">What it uses is not measured: {why.value}</p>;
+  return (
+    <div class="plots" data-testid="plots">
+      <Plot title="Processor" points={processor(list.value)} write={(v) => (v === undefined ? none : `${Math.round(v)} %`)} least={20} test="plot-cpu" />
+      <Plot title="Memory" points={memory(list.value)} write={bytes} least={1 << 20} test="plot-memory" />
+    </div>
+  );
+}
+
+function HiveMachine({ c }: { c: Component }) {
+  const base = `/api/hives/${encodeURIComponent(c.id)}`;
+  useWhileVisible((signal) => void look(base, signal), [base, c.instance_id]);
+  const l = looks.value.get(base);
+  return (
+    <>
+      {l?.error && <p class="warn-text">What it has is not known: {l.error}</p>}
+      {l?.machine && <MachineSummary m={l.machine} />}
+      {l?.machine && (
+        <dl class="facts">
+          <Row name="Engines">{l.machine.engines.map((e) => e.name).join(", ") || "none found"}</Row>
+          <Row name="Model files">{l.machine.models.length}</Row>
+        </dl>
+      )}
+      <div class="buttons">
+        <a class="button" href={link("cluster", "", { q: `hive:${c.id}` })}>
+          Show its workers
+        </a>
+      </div>
+    </>
+  );
+}
+
+function More({ title, of, open }: { title: string; of?: Fields; open?: boolean }) {
+  if (!of) return null;
+  return (
+    <details class="more" open={open} data-testid={title.toLowerCase()}>
+      <summary>{title}</summary>
+      <dl class="facts small">
+        {Object.entries(of).map(([name, v]) => (
+          <Row key={name} name={name}>
+            <Value v={v} />
+          </Row>
+        ))}
+      </dl>
+    </details>
+  );
+}
+
+function Value({ v }: { v: unknown }) {
+  if (v === null || v === undefined) return <>{none}</>;
+  if (Array.isArray(v) && v.every((x) => typeof x !== "object")) return <>{v.join(", ") || none}</>;
+  if (typeof v === "object") return <pre class="json">{JSON.stringify(v, null, 2)}</pre>;
+  return <>{String(v)}</>;
+}
