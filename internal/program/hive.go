@@ -16,17 +16,49 @@ import (
 	"github.com/rbee-launch/rbee-launch/ports"
 )
 
+// Spawning are the flags of whatever spawns workers on this machine.
+type Spawning struct {
+	Models      []string    `help:"A folder with models: GGUF files, also in folders below it (default: ${models})." placeholder:"DIR" sep:":" env:"RBEE_MODELS"`
+	Ports       ports.Range `help:"The range that workers get a free port from." default:"${ports}" placeholder:"FIRST-LAST"`
+	Host        string      `help:"The literal address that workers bind (default: 127.0.0.1, or 0.0.0.0 with an --advertise of more than this machine)." placeholder:"ADDRESS"`
+	EngineFile  string      `help:"Your own engine profiles (default: engines.yaml in the configuration folder)." placeholder:"FILE"`
+	StopWorkers bool        `help:"Stop its workers when it ends, in place of leaving them."`
+	MaxStarts   int         `help:"So many workers may be started at once." default:"16" placeholder:"N"`
+}
+
+// config is how it is done. Keepers run this same file, under the hive's name.
+func (s Spawning) config() (hive.Config, error) {
+	runtimeDir, err := cli.RuntimeDir()
+	if err != nil {
+		return hive.Config{}, err
+	}
+	stateDir, err := cli.StateDir()
+	if err != nil {
+		return hive.Config{}, err
+	}
+	if len(s.Models) == 0 {
+		s.Models = []string{modelDir()}
+	}
+	self, err := os.Executable() // under its name, should the file be replaced by another version
+	if err != nil {
+		return hive.Config{}, fmt.Errorf("find this program's own file: %w", err)
+	}
+	return hive.Config{
+		RuntimeDir: runtimeDir, StateDir: stateDir,
+		Ports: s.Ports, Host: s.Host, EngineFile: s.EngineFile, ModelDirs: s.Models, StopWorkers: s.StopWorkers, MaxStarting: s.MaxStarts,
+		Keeper: func(job string) hive.Command {
+			return hive.Command{Path: self, Argv: []string{HiveName, hive.KeepCommand, job}}
+		},
+	}, nil
+}
+
 // Hive is rbee-hive's command line.
 type Hive struct {
-	Listen     string      `help:"Where to listen (default: ${default})." default:"0.0.0.0:7835" placeholder:"HOST:PORT"`
-	ID         string      `help:"Its id in the registry (default: the machine's name)." placeholder:"NAME"`
-	Advertise  string      `help:"The host under which others reach it and its workers (default: localhost, or the address by which a registry on another machine is reached)." placeholder:"HOST"`
-	QueenURL   *string     `name:"queen-url" help:"The queen, for its workers (default: the one the registry knows, else ${queen}); empty for none." placeholder:"URL"`
-	Models     []string    `help:"A folder with models: GGUF files, also in folders below it (default: models in the data folder, ${models})." placeholder:"DIR" sep:":" env:"RBEE_MODELS"`
-	Ports      ports.Range `help:"The range that workers get a free port from." default:"${ports}" placeholder:"FIRST-LAST"`
-	Host       string      `help:"The literal address that workers bind (default: 127.0.0.1, or 0.0.0.0 with an --advertise of more than this machine)." placeholder:"ADDRESS"`
-	EngineFile string      `help:"Your own engine profiles (default: engines.yaml in the configuration folder)." placeholder:"FILE"`
-	MaxStarts  int         `help:"So many workers may be started at once." default:"16" placeholder:"N"`
+	Listen    string  `help:"Where to listen (default: ${default})." default:"0.0.0.0:7835" placeholder:"HOST:PORT"`
+	ID        string  `help:"Its id in the registry (default: the machine's name)." placeholder:"NAME"`
+	Advertise string  `help:"The host under which others reach it and its workers (default: localhost, or the address by which a registry on another machine is reached)." placeholder:"HOST"`
+	QueenURL  *string `name:"queen-url" help:"The queen, for its workers (default: the one the registry knows, else ${queen}); empty for none." placeholder:"URL"`
+	Spawning
 	RegistryURL
 	Beats
 	Access
@@ -45,6 +77,8 @@ func (h *Hive) Run(call *cli.Call) error {
 		return err
 	}
 	log.Info("rbee-hive listens", "addr", ln.Addr())
+	cfg.ID, cfg.Advertise, cfg.HeartbeatInterval = h.ID, h.Advertise, h.HeartbeatInterval
+	cfg.RegistryURL, cfg.QueenURL = h.RegistryURL.RegistryURL, h.QueenURL
 	cfg.Access, cfg.Log = access, log
 	if h.Advertise == "" && httpd.IsLoopback(ln.Addr().String()) {
 		cfg.Advertise = "localhost" // whatever the address, nobody else gets in
@@ -57,32 +91,6 @@ func (h *Hive) Run(call *cli.Call) error {
 		return cli.WithCode(cli.CodeUsage, errors.Join(err, ln.Close()))
 	}
 	return serve(call.Context, log, ln, access, func(ctx context.Context) error { return one.Run(ctx, ln) })
-}
-
-func (h *Hive) config() (hive.Config, error) {
-	runtimeDir, err := cli.RuntimeDir()
-	if err != nil {
-		return hive.Config{}, err
-	}
-	stateDir, err := cli.StateDir()
-	if err != nil {
-		return hive.Config{}, err
-	}
-	if len(h.Models) == 0 {
-		h.Models = []string{modelDir()}
-	}
-	self, err := os.Executable() // under its name, should the file be replaced by another version
-	if err != nil {
-		return hive.Config{}, fmt.Errorf("find the hive's own file: %w", err)
-	}
-	return hive.Config{
-		ID: h.ID, Advertise: h.Advertise, RegistryURL: h.RegistryURL.RegistryURL, QueenURL: h.QueenURL,
-		HeartbeatInterval: h.HeartbeatInterval, RuntimeDir: runtimeDir, StateDir: stateDir,
-		Ports: h.Ports, Host: h.Host, EngineFile: h.EngineFile, ModelDirs: h.Models, MaxStarting: h.MaxStarts,
-		Keeper: func(job string) hive.Command {
-			return hive.Command{Path: self, Argv: []string{HiveName, hive.KeepCommand, job}}
-		},
-	}, nil
 }
 
 // modelDir is where models are looked for unless the user says otherwise:

@@ -23,6 +23,7 @@ const (
 	RegistryName = "rbee-registry"
 	QueenName    = "queen-rbee"
 	HiveName     = "rbee-hive"
+	GUIName      = "rbee-gui"
 	WorkerName   = "llm-worker-rbee"
 )
 
@@ -31,6 +32,7 @@ func apps() map[string]cli.App {
 		RegistryName: {About: "The discovery daemon of an rbee cluster: who is there, and who still lives. Everything is in memory.", Grammar: &Registry{}},
 		QueenName:    {About: "The orchestrator of an rbee cluster: knows every worker and what it can do.", Grammar: &Queen{}},
 		HiveName:     {About: "One on each machine of an rbee cluster: spawns workers there on request, and stops them. They outlive it.", Grammar: &Hive{}},
+		GUIName:      {About: "The web page of an rbee cluster: see, spawn, stop and talk to workers, with or without a queen.", Grammar: &GUI{}},
 		WorkerName:   {About: "The built-in worker: an honest simulation of a model server, for trials and CI. It runs no model.", Grammar: &Worker{}},
 	}
 }

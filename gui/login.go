@@ -1,0 +1,70 @@
+package gui
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"net/http"
+)
+
+// login lets a browser on another machine in, which can't put a token into a header by
+// itself. It shows the token once, at /?token=TOKEN, and a cookie from then on, which is
+// good for this page alone: browsers show cookies to all ports of a machine, and the token
+// opens everything.
+type login struct {
+	token        string // nobody gets in by it when empty
+	name, cookie string
+}
+
+func newLogin(token string) login {
+	of := func(what string) string {
+		sum := sha256.Sum256([]byte("rbee-gui " + what + "\x00" + token))
+		return hex.EncodeToString(sum[:16])
+	}
+	// Two pages with tokens of their own on one machine have cookies of their own.
+	return login{token: token, name: "rbee_gui_" + of("name")[:8], cookie: of("cookie")}
+}
+
+// header puts the token where h, which checks it, looks for it.
+func (l login) header(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") == "" {
+			if c, err := r.Cookie(l.name); err == nil && l.token != "" && same(c.Value, l.cookie) {
+				r.Header.Set("Authorization", "Bearer "+l.token)
+			} else if token := tokenIn(r); token != "" {
+				r.Header.Set("Authorization", "Bearer "+token)
+			}
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// remember is for who was let in: a token in the address becomes a cookie.
+func (l login) remember(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token := tokenIn(r)
+		if token == "" {
+			h.ServeHTTP(w, r)
+			return
+		}
+		if l.token != "" && same(token, l.token) {
+			http.SetCookie(w, &http.Cookie{
+				Name: l.name, Value: l.cookie, Path: "/", HttpOnly: true, Secure: r.TLS != nil,
+				// Lax has links to the page work. What changes something asks for more; see Handler.
+				SameSite: http.SameSiteLaxMode,
+			})
+		}
+		w.Header().Set("Referrer-Policy", "no-referrer")
+		w.Header().Set("Cache-Control", "no-store")
+		http.Redirect(w, r, "/", http.StatusSeeOther) // so that it stays in no address bar
+	})
+}
+
+func tokenIn(r *http.Request) string {
+	if r.URL.Path != "/" || r.Method != http.MethodGet {
+		return ""
+	}
+	return r.URL.Query().Get("token")
+}
+
+func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
