@@ -61,8 +61,21 @@ type hiveCmd struct {
 // Run launches the hive, unless one runs there already. Below a launch its workers end
 // with it, as everything does there.
 func (c *hiveCmd) Run(call *cli.Call) error {
-	c.Extra = append([]string{"--registry-url=" + c.RegistryURL}, c.Extra...)
+	c.Extra = append([]string{"--registry-url=" + c.RegistryURL, "--stop-workers"}, c.Extra...)
 	return c.launch(call, program.HiveName, c.Listen, isHive)
+}
+
+type guiCmd struct {
+	Listen      string `help:"Where it is to listen (default: ${default})." default:"127.0.0.1:5173" placeholder:"HOST:PORT"`
+	RegistryURL string `name:"registry-url" help:"The registry; empty for none (default: ${default})." default:"${registry}" placeholder:"URL"`
+	daemonFlags
+}
+
+// Run launches the web page, unless it runs there already. Below a launch the workers that
+// it has spawned end with it.
+func (c *guiCmd) Run(call *cli.Call) error {
+	c.Extra = append([]string{"--registry-url=" + c.RegistryURL, "--stop-workers"}, c.Extra...)
+	return c.launch(call, program.GUIName, c.Listen, isGUI)
 }
 
 func (f daemonFlags) launch(call *cli.Call, name, listen string, runs func(context.Context, string) bool) error {
@@ -116,15 +129,27 @@ func isQueen(ctx context.Context, url string) bool { return askQueen(credentials
 
 // isHive reports whether a hive answers at the URL.
 func isHive(ctx context.Context, url string) bool {
-	c, err := hive.New(hive.Config{URL: url})
-	if err != nil {
-		return false
-	}
-	defer c.Close()
 	var who struct {
 		Kind registry.Kind `json:"component_type"`
 	}
-	return c.Capabilities(ctx, &who) == nil && who.Kind == registry.Hive
+	return capabilities(ctx, url, &who) == nil && who.Kind == registry.Hive
+}
+
+// isGUI reports whether a web page of ours answers at the URL: it can spawn as a hive can.
+func isGUI(ctx context.Context, url string) bool {
+	var who struct {
+		Kind registry.Kind `json:"component_type"`
+	}
+	return capabilities(ctx, url+"/api/here", &who) == nil && who.Kind == registry.Hive
+}
+
+func capabilities(ctx context.Context, url string, into any) error {
+	c, err := hive.New(hive.Config{URL: url})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return c.Capabilities(ctx, into)
 }
 
 // askRegistry finds out whether a registry answers, and talks to us.

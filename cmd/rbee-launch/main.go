@@ -54,6 +54,7 @@ type grammar struct {
 	Registry registryCmd `cmd:"" help:"Launch rbee-registry, the discovery daemon."`
 	Queen    queenCmd    `cmd:"" help:"Launch queen-rbee, the orchestrator."`
 	Hive     hiveCmd     `cmd:"" help:"Launch rbee-hive, which spawns workers on request."`
+	GUI      guiCmd      `cmd:"" name:"gui" help:"Launch rbee-gui, the web page."`
 	Up       upCmd       `cmd:"" help:"Bring up a registry, a queen and a worker, and keep them."`
 	Run      runCmd      `cmd:"" help:"Bring up a stack of its own, run a command against it, take it down."`
 

@@ -53,14 +53,16 @@ func (f stackFlags) config(call *cli.Call, events io.Writer) (stack.Config, *sta
 }
 
 type upCmd struct {
-	RegistryPort int `help:"The registry's port." default:"7830" placeholder:"N"`
-	QueenPort    int `help:"The queen's port." default:"7833" placeholder:"N"`
+	RegistryPort int  `help:"The registry's port." default:"7830" placeholder:"N"`
+	QueenPort    int  `help:"The queen's port." default:"7833" placeholder:"N"`
+	GUIPort      int  `name:"gui-port" help:"The web page's port, or another one where that is taken; 0 brings up no page." default:"5173" placeholder:"N"`
+	Open         bool `help:"Open the web page in a browser."`
 	stackFlags
 }
 
 // Validate is called by kong.
 func (c *upCmd) Validate() error {
-	return errors.Join(checkPort("--registry-port", c.RegistryPort), checkPort("--queen-port", c.QueenPort), c.check())
+	return errors.Join(checkPort("--registry-port", c.RegistryPort), checkPort("--queen-port", c.QueenPort), checkPort("--gui-port", c.GUIPort), c.check())
 }
 
 // Run brings the stack up and keeps it, unless it is up already.
@@ -74,11 +76,17 @@ func (c *upCmd) Run(call *cli.Call) error {
 	}
 	defer show.close()
 	cfg.RegistryPort, cfg.QueenPort = c.RegistryPort, c.QueenPort
+	cfg.GUI, cfg.GUIPort = c.GUIPort != 0, c.GUIPort
 	service := newService(cfg.Log)
 	defer service.close()
 	err = stack.Run(call.Context, service.followStack(cfg), func(ctx context.Context, up stack.Up) error {
 		if !c.JSON {
 			show.print(call.Stdout, c.welcome(up))
+		}
+		if c.Open && up.GUI.URL != "" {
+			if err := browse(ctx, up.GUI.URL); err != nil {
+				show.print(call.Stderr, fmt.Sprintf("rbee-launch: no browser was opened: %v\n", err))
+			}
 		}
 		service.up(fmt.Sprintf("up: registry %s, queen %s, worker %s", up.Registry.URL, up.Queen.URL, up.Worker.URL))
 		<-ctx.Done()
@@ -169,11 +177,15 @@ func (c *upCmd) welcome(up stack.Up) string {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "rbee is up, after %s\n\n", up.Took.Round(time.Millisecond))
-	_ = table(&b, "WHAT\tWHERE\tWHO", []string{
+	rows := []string{
 		fmt.Sprintf("registry\t%s\tpid %d", up.Registry.URL, up.Registry.PID),
 		fmt.Sprintf("queen\t%s\tpid %d", up.Queen.URL, up.Queen.PID),
 		fmt.Sprintf("worker\t%s\tpid %d, %s%s", up.Worker.URL, up.Worker.PID, up.Model, what),
-	})
+	}
+	if up.GUI.URL != "" {
+		rows = append(rows, fmt.Sprintf("web page\t%s\tpid %d", up.GUI.URL, up.GUI.PID))
+	}
+	_ = table(&b, "WHAT\tWHERE\tWHO", rows)
 	fmt.Fprintf(&b, `
 Ask the worker:
   curl %s/v1/chat/completions -d '{"model":"%s","messages":[{"role":"user","content":"Hello!"}]}'

@@ -29,6 +29,9 @@ type Config struct {
 	Worker launch.Config
 	// RegistryPort and QueenPort are the daemons'; 0 takes any of OwnPorts.
 	RegistryPort, QueenPort int
+	// GUI adds the web page, at GUIPort, or any of OwnPorts where that is 0 or another's.
+	GUI     bool
+	GUIPort int
 	// OnEvent is told what happens to each part, one event at a time.
 	OnEvent func(launch.Event)
 	// OnPulse and PulseEvery are those of launch.Config, for all parts together: it is
@@ -43,6 +46,7 @@ type Config struct {
 // Up says where the parts of a stack are.
 type Up struct {
 	Registry, Queen, Worker launch.Event // the Ready event of each
+	GUI                     launch.Event // the same, where there is one
 	Model                   string       // as the worker serves it
 	Took                    time.Duration
 	Guard                   *guard.Guard // for what is to end with the stack
@@ -157,8 +161,44 @@ func (s *running) up(ctx context.Context) (Up, error) {
 	if worker.Serves != nil {
 		up.Model = worker.Serves()
 	}
+	if err == nil && s.cfg.GUI {
+		up.GUI, err = s.gui(ctx, up, beat)
+		up.Took = time.Since(s.began)
+	}
 	return up, err
 }
+
+// gui starts the page. Its usual port is that of many another page, so that it makes do
+// with another one.
+func (s *running) gui(ctx context.Context, up Up, beat string) (launch.Event, error) {
+	port, leases := s.cfg.GUIPort, ports.Config{Dir: s.cfg.Worker.Ports.Dir}
+	if port != 0 {
+		lease, err := ports.AcquirePort(ctx, leases, port)
+		if err == nil {
+			err = lease.Release() // the launch leases it again, at once
+		}
+		if err != nil {
+			s.log().Info("the page gets another port than its usual one", "err", err)
+			port = 0
+		}
+	}
+	cfg := s.daemon("rbee-gui", port,
+		"--id=gui", "--advertise=localhost", "--registry-url="+up.Registry.URL, "--queen-url="+up.Queen.URL,
+		"--ports="+cmp.Or(s.cfg.Worker.Ports.Range, ports.DefaultRange()).String(), "--stop-workers", beat)
+	// It stops the workers that it has spawned, each within its own grace period.
+	cfg.Limits.Grace = cmp.Or(cfg.Limits.Grace, guiGrace)
+	return s.start(ctx, "rbee-gui", cfg, 0)
+}
+
+func (s *running) log() *slog.Logger {
+	if s.cfg.Log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return s.cfg.Log
+}
+
+// guiGrace is above the longest grace period of our engines, 30 s.
+const guiGrace = 45 * time.Second
 
 // daemon is the launch of one of rbee's own, which registers itself.
 func (s *running) daemon(name string, port int, flags ...string) launch.Config {
