@@ -29,6 +29,7 @@ type Note =
   | { is: "event"; event: string; data: string }
   | { is: "connection"; connection: Connection }
   | { is: "alive" }
+  | { is: "left" } // who may have been the one with the stream
   | { is: "jobs" };
 
 // others hears of what another tab began, see jobs.ts.
@@ -55,13 +56,14 @@ export function startLive(store: Store): void {
   let heard = Date.now();
   channel.onmessage = ({ data }: MessageEvent<Note>) => {
     if (data.is === "jobs") return others.jobs();
+    if (data.is === "left") return left();
     if (leading.value) {
       if (data.is === "ask" && store.whole.value) {
         tell({ is: "whole", to: data.from, events: store.snapshot(), connection: connection.value });
       }
       return;
     }
-    heard = Date.now();
+    if (data.is !== "ask") heard = Date.now();
     switch (data.is) {
       case "whole":
         if (data.to !== me) return;
@@ -82,17 +84,29 @@ export function startLive(store: Store): void {
   };
   tell({ is: "ask", from: me });
   void queue(store, false);
-  const look = () => {
-    if (leading.value || document.hidden || Date.now() - heard < silence) return;
+  const take = () => {
+    if (leading.value || document.hidden) return;
     heard = Date.now();
     turn.abort();
     void queue(store, true);
   };
+  const look = () => {
+    if (Date.now() - heard >= silence) take();
+  };
   setInterval(look, 5_000);
   document.addEventListener("visibilitychange", look);
   // A page that is left may be kept, frozen, for the way back: neither with the lock nor
-  // in line for it.
-  addEventListener("pagehide", () => turn.abort());
+  // in line for it. It may be given the lock in that very moment, and keep it all the same;
+  // so the others ask whether anybody leads.
+  addEventListener("pagehide", () => {
+    tell({ is: "left" });
+    turn.abort();
+  });
+  const left = () => {
+    if (leading.value) return tell({ is: "alive" });
+    const asked = Date.now();
+    setTimeout(() => heard < asked && take(), 500 + 500 * Math.random());
+  };
   addEventListener("pageshow", (e) => {
     if (!e.persisted) return;
     whole = false;
