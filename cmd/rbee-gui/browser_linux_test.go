@@ -130,6 +130,19 @@ func (b *tab) visit(at string) {
 	b.do(chromedp.Navigate(at))
 }
 
+// arrives waits until the tab is there, while it may be on its way.
+func (b *tab) arrives(at string) {
+	b.t.Helper()
+	for end := time.Now().Add(limit); ; time.Sleep(20 * time.Millisecond) {
+		if here, err := chromedp.Run(b.ctx, chromedp.Location()); err == nil && here == at {
+			return
+		}
+		if time.Now().After(end) {
+			b.t.Fatalf("the tab does not go to %s", at)
+		}
+	}
+}
+
 func (b *tab) listen(event any) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -214,6 +214,7 @@ func tenTabs(t *testing.T, b browser) {
 	// One that comes back, from where the browser has kept it, is told what it has missed.
 	back := tabs[0]
 	eval[chromedp.Void](back, `void setTimeout(() => history.back())`)
+	back.arrives(w.gui.url + "/")
 	back.await(row("worker/two") + ` !== null`)
 	w.register("three")
 	for _, p := range append(tabs[8:], back) {
