@@ -47,7 +47,7 @@ func accessibility(t *testing.T, b browser) {
 	p.await(one("chat-stats") + ` !== null && ` + one("chat-stop") + ` === null`)
 	inspect(t, p, axe, pictures, []view{
 		{"cluster", "#/cluster", row("worker/"+id) + ` !== null`},
-		{"worker", "#/worker/" + id, one("plots") + ` !== null`},
+		{"worker", "#/worker/" + id, one("plot-memory") + `?.innerText.includes("iB") === true`},
 		{"hive", "#/hive/box1", one("machine") + ` !== null`},
 		{"spawn", "#/spawn", one("operation", "[data-status='failed']") + ` !== null`},
 		{"talk", "#/talk/" + id, one("chat-stats") + ` !== null`},
@@ -175,8 +175,15 @@ func photograph(t *testing.T, p *tab, path string) {
 	}
 }
 
-// paletted is a picture with the 256 colours that it has most of: text in two schemes has
-// few, and a file with a palette is half as large.
+// alike are colours that nobody tells apart on a page.
+func alike(a, b color.Color) bool {
+	p, q := color.RGBAModel.Convert(a).(color.RGBA), color.RGBAModel.Convert(b).(color.RGBA)
+	far := func(x, y uint8) int { return max(int(x)-int(y), int(y)-int(x)) }
+	return max(far(p.R, q.R), far(p.G, q.G), far(p.B, q.B)) < 4
+}
+
+// paletted is a picture with the 256 colours that it has most of, and that are not alike:
+// a file with a palette is half as large.
 func paletted(img image.Image) image.Image {
 	counts := map[color.RGBA]int{}
 	b := img.Bounds()
@@ -188,8 +195,10 @@ func paletted(img image.Image) image.Image {
 	}
 	most := slices.SortedFunc(maps.Keys(counts), func(p, q color.RGBA) int { return counts[q] - counts[p] })
 	var palette color.Palette
-	for _, c := range most[:min(len(most), 256)] {
-		palette = append(palette, c)
+	for _, c := range most {
+		if len(palette) < 256 && (len(palette) == 0 || !alike(c, palette[palette.Index(c)])) {
+			palette = append(palette, c)
+		}
 	}
 	nearest := map[color.RGBA]uint8{}
 	small := image.NewPaletted(b, palette)
