@@ -1,6 +1,7 @@
 package hive_test
 
 import (
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -116,9 +117,14 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	check("POST", workers+"/{id}/restart", "other", "", 404)
 	check("GET", workers+"/{id}/usage", "other", "", 404)
 	var using sync.WaitGroup
-	using.Go(func() { check("GET", workers+"/{id}/usage", ready, "", 200) })
+	var used string
+	var header http.Header
+	using.Go(func() { _, header, used = b.ask("GET", workers+"/"+ready+"/usage", "") })
 	check("DELETE", workers+"/{id}?grace=0s", ready, "", 200)
 	using.Wait()
+	if err := doc.Check("GET "+workers+"/{id}/usage", 200, header, []byte(used)); err != nil {
+		t.Error(err)
+	}
 	check("DELETE", workers+"/{id}", ready, "", 404)
 	check("GET", "/health", "", "", 200)
 	check("GET", "/capabilities", "", "", 200)

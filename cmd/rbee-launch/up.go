@@ -161,6 +161,10 @@ func (c *upCmd) already(call *cli.Call) (bool, error) {
 	for _, w := range workers.Value {
 		rows = append(rows, fmt.Sprintf("worker\thttp://%s:%d\t%s %s", w.Hostname, w.Port, w.ID, w.Model))
 	}
+	if all, err := client.Components(call.Context); err == nil && all.Value.GUI != nil {
+		page := all.Value.GUI
+		rows = append(rows, fmt.Sprintf("web page\t%s\t%s", page.URL(), page.ID))
+	}
 	return true, table(out, "WHAT\tWHERE\tWHO", rows)
 }
 
