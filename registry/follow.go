@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/rbee-launch/rbee-launch/internal/sse"
 )
 
 // follower keeps a copy of what the registry knows, for one who watches.
@@ -99,13 +101,13 @@ func (f *follower) stream(ctx context.Context) error {
 		return f.broken(ctx, err, 0)
 	}
 	defer resp.Body.Close()
-	events := newEventReader(attentive{resp.Body, func() {
+	events := sse.NewReader(resp.Body, maxAnswer, func() {
 		patience.Reset(f.c.silence)
 		f.heard()
-	}})
+	})
 	synced := f.resumes
 	for told := 0; ; told++ {
-		e, err := events.next()
+		e, err := events.Next()
 		if err != nil {
 			return f.broken(ctx, fmt.Errorf("%w: %w", errCut, err), told)
 		}
@@ -135,20 +137,6 @@ func (f *follower) broken(ctx context.Context, err error, told int) error {
 		return &unwatchable{err: err}
 	}
 	return err
-}
-
-// attentive tells of everything that is read.
-type attentive struct {
-	io.Reader
-	heard func()
-}
-
-func (a attentive) Read(p []byte) (int, error) {
-	n, err := a.Reader.Read(p)
-	if n > 0 {
-		a.heard()
-	}
-	return n, err
 }
 
 // open asks for a stream. It fails with *unwatchable when there is none to be had.
@@ -184,29 +172,29 @@ func (f *follower) open(ctx context.Context) (*http.Response, error) {
 }
 
 // take puts one event into the copy. synced: the copy is what the next change follows on.
-func (f *follower) take(e event, synced *bool) error {
-	switch e.name {
+func (f *follower) take(e sse.Event, synced *bool) error {
+	switch e.Name {
 	case "reset":
-		if err := f.reset(e.data); err != nil {
+		if err := f.reset(e.Data); err != nil {
 			return fmt.Errorf("%w: %w", errLost, err)
 		}
 		f.etag, *synced = "", true
 	case "change":
-		c, err := readChange(e.data)
+		c, err := readChange(e.Data)
 		if err != nil {
 			return err
 		}
 		f.c.here.one(&c.Component)
 		here, at := f.place()
-		if epoch, _, named := strings.Cut(e.id, "."); !*synced || (named && epoch != here) {
-			return fmt.Errorf("%w: change %q came after %s.%d", errLost, e.id, here, at)
+		if epoch, _, named := strings.Cut(e.ID, "."); !*synced || (named && epoch != here) {
+			return fmt.Errorf("%w: change %q came after %s.%d", errLost, e.ID, here, at)
 		}
 		f.etag = ""
 		return f.apply(c)
 	case "bye":
-		said := &bye{retry: e.retry}
+		said := &bye{retry: e.Retry}
 		var words struct{ Reason, Detail string }
-		_ = json.Unmarshal(e.data, &words) // it goes, whatever it says
+		_ = json.Unmarshal(e.Data, &words) // it goes, whatever it says
 		said.reason = words.Reason
 		return said
 	}

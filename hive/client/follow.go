@@ -1,7 +1,6 @@
 package client
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -14,6 +13,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/rbee-launch/rbee-launch/internal/sse"
 	"github.com/rbee-launch/rbee-launch/registry"
 )
 
@@ -95,38 +95,38 @@ func (f *following) once(ctx context.Context) (Operation, error) {
 	if media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); media != "text/event-stream" {
 		return Operation{}, &registry.Refusal{Status: resp.StatusCode, Detail: fmt.Sprintf("the answer is %q and no events: this is no hive", media)}
 	}
-	lines := bufio.NewScanner(resp.Body)
-	lines.Buffer(nil, maxEvent)
-	var e sse
-	for lines.Scan() {
+	events := sse.NewReader(resp.Body, maxEvent, func() {
 		silence.Reset(f.client.cfg.Silence)
 		f.heard = time.Now()
-		if !e.line(lines.Bytes()) {
+	})
+	for {
+		e, err := events.Next()
+		switch {
+		case err != nil:
+			return Operation{}, errors.Join(errCut, err, context.Cause(ctx))
+		case e.Data == nil: // a comment, or a name without anything
 			continue
-		}
-		if e.name == "end" {
+		case e.Name == "end":
 			var op Operation
-			err := json.Unmarshal(e.data, &op)
+			err := json.Unmarshal(e.Data, &op)
 			return op, err
 		}
 		if err := f.event(e); err != nil {
 			return Operation{}, err
 		}
-		e = sse{}
 	}
-	return Operation{}, errors.Join(errCut, lines.Err(), context.Cause(ctx))
 }
 
-func (f *following) event(e sse) error {
-	if e.name != "" { // how it stands, or a farewell
+func (f *following) event(e sse.Event) error {
+	if e.Name != "" { // how it stands, or a farewell
 		return nil
 	}
-	told := Event{Data: bytes.Clone(e.data)}
-	if err := json.Unmarshal(e.data, &told); err != nil {
+	told := Event{Data: bytes.Clone(e.Data)}
+	if err := json.Unmarshal(e.Data, &told); err != nil {
 		return fmt.Errorf("read an event: %w", err)
 	}
-	if e.id != "" {
-		seq, err := strconv.Atoi(e.id)
+	if e.ID != "" {
+		seq, err := strconv.Atoi(e.ID)
 		if err != nil {
 			return fmt.Errorf("read the id of an event: %w", err)
 		}
@@ -134,37 +134,6 @@ func (f *following) event(e sse) error {
 	}
 	f.tell(told)
 	return nil
-}
-
-// sse is one server-sent event as its lines come.
-type sse struct {
-	id, name string
-	data     []byte
-}
-
-// line takes one line and reports whether the event is whole.
-func (e *sse) line(text []byte) bool {
-	if len(text) == 0 {
-		if e.data == nil { // a comment, or a name without anything
-			*e = sse{}
-		}
-		return e.data != nil
-	}
-	field, value, _ := bytes.Cut(text, []byte(":"))
-	value = bytes.TrimPrefix(value, []byte(" "))
-	switch string(field) {
-	case "id":
-		e.id = string(value)
-	case "event":
-		e.name = string(value)
-	case "data":
-		if e.data == nil {
-			e.data = append([]byte{}, value...) // there, if of no length
-		} else {
-			e.data = append(append(e.data, '\n'), value...)
-		}
-	}
-	return false
 }
 
 // refused is the error of an answer that is none of 2xx.
