@@ -34,6 +34,7 @@ type Hive struct {
 
 	places  int           // registrations that a worker is to have
 	leaving chan struct{} // closed when Run is to end
+	found   sync.Once     // the workers of an earlier life
 
 	attempts attempts // to give workers another keeper
 
@@ -74,8 +75,10 @@ func New(cfg Config) (*Hive, error) {
 	return h, nil
 }
 
-// Handler is the API, open to every caller: Run puts Config.Access before it.
+// Handler is the API, open to every caller: Run puts Config.Access before it. The workers of
+// an earlier life are found before anybody can ask for them.
 func (h *Hive) Handler() http.Handler {
+	h.found.Do(h.recover)
 	return httpd.Routes(h.log, openapi.With(info(), h.routes()))
 }
 
@@ -141,7 +144,7 @@ func (h *Hive) Work(ctx context.Context) error {
 			h.log.Warn("a look at the machine hangs", "err", err)
 		}
 	}()
-	h.recover()
+	h.found.Do(h.recover)
 	var g errgroup.Group
 	g.Go(func() error { return h.tending(ctx) })
 	g.Go(func() error { return h.sampling(ctx) })
