@@ -1,6 +1,8 @@
 package gui
 
 import (
+	"bytes"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -101,6 +103,15 @@ func (g *GUI) passOn(w http.ResponseWriter, r *http.Request, to, path string) er
 	}
 	if err != nil { // a component may claim any host
 		return httpd.Errorf(http.StatusBadGateway, codeUnreachable, "there is no way to %s: %v", to, err)
+	}
+	// Read to its end first: where an answer begins before that, net/http may cut it.
+	body, err := httpd.ReadBody(w, r, httpd.MaxPrompt)
+	if err != nil {
+		return err
+	}
+	r.Body, r.ContentLength, r.TransferEncoding = io.NopCloser(bytes.NewReader(body)), int64(len(body)), nil
+	if len(body) == 0 {
+		r.Body = http.NoBody
 	}
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
