@@ -125,11 +125,23 @@ func (b *box) clear() {
 		}
 		_, _ = launch.Clear(b.cfg.RuntimeDir)
 		left, err := os.ReadDir(filepath.Join(b.cfg.RuntimeDir, "launches"))
-		if err != nil || len(left) == 0 {
+		if (err != nil || len(left) == 0) && !b.hasKeepers() {
 			return
 		}
 	}
-	b.t.Error("launches are left")
+	b.t.Error("launches, or their keepers, are left")
+}
+
+// hasKeepers reports whether a keeper of the box's lives, which may have a last word to log
+// when its launch has ended. On Linux alone.
+func (b *box) hasKeepers() bool {
+	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, line := range lines {
+		if text, err := os.ReadFile(line); err == nil && strings.Contains(string(text), b.dir+"/") { // its job names its folders
+			return true
+		}
+	}
+	return false
 }
 
 // builtin is a spawn of the built-in worker.
