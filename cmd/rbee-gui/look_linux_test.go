@@ -47,7 +47,7 @@ func accessibility(t *testing.T, b browser) {
 	p.await(one("chat-stats") + ` !== null && ` + one("chat-stop") + ` === null`)
 	inspect(t, p, axe, pictures, []view{
 		{"cluster", "#/cluster", row("worker/"+id) + ` !== null`},
-		{"worker", "#/worker/" + id, one("plot-memory") + `?.innerText.includes("iB") === true`},
+		{"worker", "#/worker/" + id, one("plot-memory") + `?.textContent.includes("iB") === true`},
 		{"hive", "#/hive/box1", one("machine") + ` !== null`},
 		{"spawn", "#/spawn", one("operation", "[data-status='failed']") + ` !== null`},
 		{"talk", "#/talk/" + id, one("chat-stats") + ` !== null`},
