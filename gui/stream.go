@@ -37,7 +37,7 @@ func (g *GUI) stream(w http.ResponseWriter, r *http.Request) error {
 	if r.Method == http.MethodHead {
 		return nil // else it would go on for ever, unheard
 	}
-	if st.send("hello", hello{g.cfg.Version, g.hostname, hereBase, queenBase}) != nil {
+	if st.to.SendJSON("hello", hello{g.cfg.Version, g.hostname, hereBase, queenBase}) != nil {
 		return nil
 	}
 	quiet := time.NewTicker(httpd.EventsAlive)
@@ -55,7 +55,7 @@ func (g *GUI) stream(w http.ResponseWriter, r *http.Request) error {
 			}
 			continue
 		case <-g.leaving:
-			_ = st.send("bye", map[string]string{"detail": "the server is going: come back"}) // it may be gone itself
+			_ = st.to.SendJSON("bye", map[string]string{"detail": "the server is going: come back"}) // it may be gone itself
 			return nil
 		case <-r.Context().Done():
 			return nil
@@ -81,12 +81,12 @@ type pageStream struct {
 func (st *pageStream) tell(now picture) error {
 	var err error
 	if !st.begun {
-		err = st.send("cluster", clusterEvent{now.standing, sorted(now.shown)})
+		err = st.to.SendJSON("cluster", clusterEvent{now.standing, sorted(now.shown)})
 	} else if change, any := st.change(now); any {
-		err = st.send("changed", change)
+		err = st.to.SendJSON("changed", change)
 	}
 	if err == nil && (len(now.happenings) > 0 || !st.begun) {
-		err = st.send("happened", now.happenings)
+		err = st.to.SendJSON("happened", now.happenings)
 	}
 	st.begun, st.shown, st.standing, st.happened = true, now.shown, now.standing, now.happened
 	return err
@@ -110,12 +110,4 @@ func (st *pageStream) change(now picture) (c changedEvent, any bool) {
 		c.Registry = &now.standing
 	}
 	return c, c.Registry != nil || len(c.Upsert) > 0 || len(c.Remove) > 0
-}
-
-func (st *pageStream) send(name string, v any) error {
-	body, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	return st.to.Send("", name, body)
 }

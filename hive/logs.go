@@ -2,7 +2,6 @@ package hive
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -202,11 +201,7 @@ func (p *eventPrinter) lines(lines []logfile.Line) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, l := range lines {
-		body, err := json.Marshal(l)
-		if err != nil {
-			return err
-		}
-		if err := p.to.Send("", "", body); err != nil {
+		if err := p.to.SendJSON("", l); err != nil {
 			return err
 		}
 	}

@@ -2,7 +2,6 @@ package hive
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"sync"
 	"time"
@@ -113,7 +112,7 @@ func (h *Hive) streamUsage(w http.ResponseWriter, r *http.Request) error {
 	}
 	to := httpd.NewEvents(w)
 	samples, grown := h.usage.of(id)
-	if sendJSON(to, "history", append([]client.Sample{}, samples...)) != nil {
+	if to.SendJSON("history", append([]client.Sample{}, samples...)) != nil {
 		return nil
 	}
 	var last time.Time
@@ -136,19 +135,10 @@ func (h *Hive) streamUsage(w http.ResponseWriter, r *http.Request) error {
 			continue
 		}
 		for _, s := range samples {
-			if s.Time.After(last) && sendJSON(to, "", s) != nil {
+			if s.Time.After(last) && to.SendJSON("", s) != nil {
 				return nil
 			}
 		}
 		last = samples[len(samples)-1].Time
 	}
-}
-
-// sendJSON fails when the client is gone.
-func sendJSON(to httpd.Events, name string, v any) error {
-	body, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	return to.Send("", name, body)
 }

@@ -2,6 +2,7 @@ package httpd
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"time"
@@ -49,6 +50,16 @@ func (e Events) Send(id, name string, data []byte) error {
 	}
 	text.WriteByte('\n')
 	return e.write(text.Bytes())
+}
+
+// SendJSON is Send for v as JSON, without an id. An encoding error can only be a defect of
+// v's type.
+func (e Events) SendJSON(name string, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return e.Send("", name, body)
 }
 
 // Alive writes a comment, which readers skip.

@@ -1,7 +1,6 @@
 package operation
 
 import (
-	"encoding/json"
 	"net/http"
 	"strconv"
 	"strings"
@@ -87,7 +86,7 @@ func (s *Store) Stream(w http.ResponseWriter, r *http.Request, op *Running) {
 	}
 	now := op.news(seen, 0)
 	to := stream{to: httpd.NewEvents(w), seen: seen, changes: now.changes} // what has passed is not told again
-	if to.operation("operation", now.op) != nil {
+	if to.to.SendJSON("operation", now.op) != nil {
 		return
 	}
 	quiet := time.NewTicker(httpd.EventsAlive)
@@ -98,7 +97,7 @@ func (s *Store) Stream(w http.ResponseWriter, r *http.Request, op *Running) {
 			return
 		}
 		if n.op.Status != client.Running {
-			_ = to.operation("end", n.op) // it may be gone itself
+			_ = to.to.SendJSON("end", n.op) // it may be gone itself
 			return
 		}
 		select {
@@ -121,14 +120,6 @@ type stream struct {
 	to      httpd.Events
 	seen    int
 	changes int
-}
-
-func (st *stream) operation(name string, op client.Operation) error {
-	body, err := json.Marshal(op)
-	if err != nil {
-		return err
-	}
-	return st.to.Send("", name, body)
 }
 
 func (st *stream) tell(n news) error {
