@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/oklog/ulid/v2"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rbee-launch/rbee-launch/hive"
@@ -97,7 +96,7 @@ func (g *GUI) Run(ctx context.Context, ln net.Listener) error {
 			return errors.Join(err, ln.Close())
 		}
 		defer reg.Close()
-		self := g.self(ln.Addr())
+		self := registry.NewLife(registry.GUI, g.cfg.ID, g.cfg.Advertise, ln.Addr(), access.TLS != nil)
 		group.Go(func() error {
 			if err := reg.Announce(ctx, self); err != nil {
 				// Another life of this one is registered, and is the one to be found.
@@ -130,19 +129,6 @@ func (g *GUI) Run(ctx context.Context, ln net.Listener) error {
 func (g *GUI) guarded(access httpd.Access) http.Handler {
 	browsers := newLogin(access.Token)
 	return browsers.header(access.Wrap(browsers.remember(g.Handler())))
-}
-
-func (g *GUI) self(addr net.Addr) registry.Component {
-	c := registry.Component{
-		Kind: registry.GUI, ID: g.cfg.ID, InstanceID: ulid.Make().String(), Hostname: g.cfg.Advertise,
-	}
-	if tcp, ok := addr.(*net.TCPAddr); ok {
-		c.Port = tcp.Port
-	}
-	if g.cfg.Access.TLS != nil {
-		c.Metadata = map[string]any{registry.SchemeKey: "https"}
-	}
-	return c
 }
 
 // looking keeps the launches of this machine in the picture until ctx ends.

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/oklog/ulid/v2"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rbee-launch/rbee-launch/engines"
@@ -118,7 +117,7 @@ func (h *Hive) Run(ctx context.Context, ln net.Listener) error {
 			return errors.Join(err, ln.Close())
 		}
 		defer reg.Close()
-		self := h.self(advertised, ln.Addr())
+		self := registry.NewLife(registry.Hive, h.cfg.ID, advertised, ln.Addr(), access.TLS != nil)
 		g.Go(func() error {
 			if err := reg.Announce(ctx, self); err != nil {
 				// Another life of this hive is registered, and is the one to be found.
@@ -156,17 +155,4 @@ func (h *Hive) Work(ctx context.Context) error {
 		h.stopAll(context.WithoutCancel(ctx))
 	}
 	return err
-}
-
-func (h *Hive) self(host string, addr net.Addr) registry.Component {
-	c := registry.Component{
-		Kind: registry.Hive, ID: h.cfg.ID, InstanceID: ulid.Make().String(), Hostname: host,
-	}
-	if tcp, ok := addr.(*net.TCPAddr); ok {
-		c.Port = tcp.Port
-	}
-	if h.cfg.Access.TLS != nil {
-		c.Metadata = map[string]any{registry.SchemeKey: "https"}
-	}
-	return c
 }

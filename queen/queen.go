@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/oklog/ulid/v2"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rbee-launch/rbee-launch/internal/httpd"
@@ -100,7 +99,9 @@ func (q *Queen) Run(ctx context.Context, ln net.Listener) error {
 		defer reg.Close()
 		q.following.Store(awayRegistry) // until it answers
 		g.Go(func() error { return q.follow(ctx, reg) })
-		g.Go(func() error { return q.announce(ctx, reg, q.self(ln.Addr())) })
+		g.Go(func() error {
+			return q.announce(ctx, reg, registry.NewLife(registry.Queen, q.cfg.ID, q.cfg.Advertise, ln.Addr(), access.TLS != nil))
+		})
 	}
 	g.Go(func() error { return q.sweeping(ctx) })
 	g.Go(func() error { return q.fetching(ctx) })
@@ -137,19 +138,6 @@ func (q *Queen) serve(ctx context.Context, ln net.Listener, access httpd.Access)
 	return httpd.Serve(ctx, ln, httpd.CutWith(cut, access.Wrap(q.Handler())), httpd.ServeOptions{
 		Log: q.log, TLS: access.TLS, Drain: q.cfg.Drain + time.Second, Hurry: q.cfg.Hurry,
 	})
-}
-
-func (q *Queen) self(addr net.Addr) registry.Component {
-	c := registry.Component{
-		Kind: registry.Queen, ID: q.cfg.ID, InstanceID: ulid.Make().String(), Hostname: q.cfg.Advertise,
-	}
-	if tcp, ok := addr.(*net.TCPAddr); ok {
-		c.Port = tcp.Port
-	}
-	if q.cfg.Access.TLS != nil {
-		c.Metadata = map[string]any{registry.SchemeKey: "https"}
-	}
-	return c
 }
 
 // sweeping forgets who is gone until ctx ends. It looks often enough that a gap

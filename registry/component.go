@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/oklog/ulid/v2"
 )
 
 // Kind is what a component is; its component_type on the wire.
@@ -79,6 +81,19 @@ const SchemeKey = "scheme"
 // AliasKey is the field of the metadata with the name by which a worker's model was asked
 // for, where the worker serves it under another.
 const AliasKey = "alias"
+
+// NewLife is a program that begins to listen: a component with an instance of its own, at
+// the port of addr on the host under which others reach it. It says if it speaks TLS.
+func NewLife(kind Kind, id, host string, addr net.Addr, speaksTLS bool) Component {
+	c := Component{Kind: kind, ID: id, InstanceID: ulid.Make().String(), Hostname: host}
+	if tcp, ok := addr.(*net.TCPAddr); ok {
+		c.Port = tcp.Port
+	}
+	if speaksTLS {
+		c.Metadata = map[string]any{SchemeKey: "https"}
+	}
+	return c
+}
 
 // Addr is where others reach the component, HOST:PORT with an IPv6 address in brackets.
 func (c Component) Addr() string {

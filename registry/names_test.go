@@ -1,6 +1,7 @@
 package registry_test
 
 import (
+	"net"
 	"testing"
 
 	"github.com/rbee-launch/rbee-launch/registry"
@@ -37,5 +38,17 @@ func TestWorkerID(t *testing.T) {
 		if got := registry.WorkerID("llm", 8080, tt.advertised); got != tt.want {
 			t.Errorf("WorkerID at %s = %q, want %q", tt.advertised, got, tt.want)
 		}
+	}
+}
+
+func TestNewLife(t *testing.T) {
+	t.Parallel()
+	at := &net.TCPAddr{Port: 7835}
+	plain, https := registry.NewLife(registry.Hive, "box1", "10.0.0.2", at, false), registry.NewLife(registry.Hive, "box1", "10.0.0.2", at, true)
+	if plain.URL() != "http://10.0.0.2:7835" || https.URL() != "https://10.0.0.2:7835" {
+		t.Errorf("they are at %s and %s", plain.URL(), https.URL())
+	}
+	if plain.InstanceID == "" || plain.InstanceID == https.InstanceID || plain.Validate() != nil {
+		t.Errorf("two lives: %+v, %+v", plain, https)
 	}
 }
