@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rbee-launch/rbee-launch/supervisor/guard"
 )
@@ -106,6 +107,47 @@ func TestReclaim(t *testing.T) {
 			}
 		}
 	})
+}
+
+// veilEnv has a test program go without an environment for a while.
+const veilEnv = "GUARD_TEST_VEIL"
+
+func init() { // which runs on the process's first thread
+	if os.Getenv(veilEnv) != "" {
+		goVeiled()
+	}
+}
+
+// goVeiled is a process of which nothing can be seen for 0.3 s, as it is with one that
+// executes a program on a busy machine: its first thread has ended, and another one
+// executes a program then.
+func goVeiled() {
+	first := fmt.Sprintf("/proc/self/task/%d/stat", os.Getpid())
+	go func() {
+		for {
+			if stat, err := os.ReadFile(first); err != nil || strings.Contains(string(stat), ") Z ") {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		fmt.Println("up")
+		time.Sleep(300 * time.Millisecond)
+		panic(syscall.Exec("/bin/sleep", []string{"sleep", "1000"}, os.Environ()))
+	}()
+	_, _, _ = syscall.Syscall(syscall.SYS_EXIT, 0, 0, 0)
+}
+
+// One that can't be told yet is waited for.
+func TestReclaimVeiled(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("a descendant in a session of its own is found on Linux only")
+	}
+	t.Parallel()
+	left, out := killBoth(t, fmt.Sprintf("%s=1 setsid %s & sleep 1000", veilEnv, os.Args[0]), "without")
+	reclaim(t, left)
+	if _, err := io.Copy(io.Discard, out); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // What a guard itself is known by, before it has a child, does for all of them.

@@ -13,10 +13,20 @@ type reclaiming struct {
 	Traces
 	killed  map[identity]Killed // or about to be
 	zombies map[identity]bool   // seen so far
+	veiled  map[identity]bool   // could not be told at the last look
+}
+
+// glance is what one look shows.
+type glance struct {
+	found  []process // the living that are to be reclaimed
+	missed bool      // somebody came, went or could not be told: there may be more
+	veiled bool      // somebody can't be told for the second time: it may be one of ours
 }
 
 // A machine on which processes come and go is watched for one of ours among them by so
-// many looks, or for so long.
+// many looks, or for so long. Who stays veiled is waited for that long: on a busy machine
+// the execution of a program can take dozens of looks, and so can the last steps of who
+// was killed.
 const (
 	manyLooks = 25
 	settling  = time.Second
@@ -31,18 +41,19 @@ func (r *reclaiming) run() error {
 	group, began := cgroup(r.Cgroup), time.Now()
 	for quiet, looks := 0, 0; quiet < 2; looks++ {
 		before := len(r.killed)
-		found, settled := r.look()
+		now := r.look()
+		settled := !now.missed || (looks > manyLooks && !now.veiled) || time.Since(began) > settling
 		switch {
-		case len(found) == 0 && !group.populated() && (settled || looks > manyLooks || time.Since(began) > settling):
+		case len(now.found) == 0 && !group.populated() && settled:
 			quiet++
 		case time.Since(began) > killLimit:
-			return fmt.Errorf("SIGKILL did not end pid %v, or what is in cgroup %q, in %s", pidsOf(found), group, killLimit)
+			return fmt.Errorf("SIGKILL did not end pid %v, or what is in cgroup %q, in %s", pidsOf(now.found), group, killLimit)
 		case len(r.killed) > before: // whom they had started shows at the next look
 			quiet = 0
 		default:
 			quiet = 0
 			group.kill()
-			for _, p := range found {
+			for _, p := range now.found {
 				signalExactly(p.identity, syscall.SIGKILL)
 			}
 		}
@@ -73,24 +84,24 @@ func (r *reclaiming) stop(p process) {
 	}
 }
 
-// look lists the living that are to be reclaimed. It looks at the latest first and stops
-// them at once, as survey kills. It is not settled when it missed somebody: who has ended
+// look looks at the latest first and stops ours at once, as survey kills. Who has ended
 // meanwhile may have started another.
-func (r *reclaiming) look() (found []process, settled bool) {
+func (r *reclaiming) look() (now glance) {
 	pids := allPids()
 	slices.Sort(pids)
-	table, ours := map[int]process{}, map[int]bool{}
-	settled = true
+	table, ours, veiled := map[int]process{}, map[int]bool{}, map[identity]bool{}
 	for _, pid := range slices.Backward(pids) {
 		p, ok := readProcess(pid)
 		if !ok {
-			settled = false
+			now.missed = true
 			continue
 		}
 		yes, sure := r.owns(p)
 		switch {
 		case !sure:
-			settled = false
+			veiled[p.identity] = true
+			now.missed = true
+			now.veiled = now.veiled || r.veiled[p.identity]
 		case yes && p.zombie:
 			r.reap(p)
 		case yes:
@@ -98,17 +109,18 @@ func (r *reclaiming) look() (found []process, settled bool) {
 			ours[pid] = true
 		case p.zombie && !r.zombies[p.identity]:
 			r.zombies[p.identity] = true
-			settled = false
+			now.missed = true
 		}
 		table[pid] = p
 	}
 	for pid, p := range table {
 		if !p.zombie && (ours[pid] || isBelow(p, ours, table)) {
 			r.stop(p)
-			found = append(found, p)
+			now.found = append(now.found, p)
 		}
 	}
-	return found, settled
+	r.veiled = veiled
+	return now
 }
 
 // reap takes the zombie off the table, should this process have inherited it.
