@@ -218,6 +218,9 @@ func (g *Guard) listen() {
 		_ = g.cmd.Wait() // a guard that was killed says so, and that is handled here
 	} else {
 		_, _ = syscall.Wait4(g.self.pid, nil, 0, nil) // ours to reap only if this process was another program before
+		for end := time.Now().Add(killLimit); g.Process().Alive() && time.Now().Before(end); {
+			time.Sleep(time.Millisecond) // its socket goes before it is gone itself
+		}
 	}
 	g.bury()
 }

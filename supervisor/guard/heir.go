@@ -70,6 +70,11 @@ func (h *heir) look() (left []int, settled bool) {
 			settled = false
 		}
 	}
+	for _, c := range h.orphans { // of a guard that was adopted another is the heir
+		if (Process{c.pid, c.start}).Alive() && !slices.Contains(left, c.pid) {
+			left = append(left, c.pid)
+		}
+	}
 	slices.SortFunc(unknown, func(a, b identity) int { return cmp.Compare(a.pid, b.pid) })
 	settled = settled && slices.Equal(unknown, h.before)
 	h.before = unknown
