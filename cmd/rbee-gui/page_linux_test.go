@@ -46,6 +46,7 @@ func firstWorker(t *testing.T, b browser) {
 	p.page("#/cluster")
 	p.await(`document.querySelectorAll("[data-testid='row'][data-key^='worker/'][data-status='online']").length === 1`)
 	p.await(one("empty-cluster") + ` === null`)
+	p.await(one("row", "[data-key^='worker/'] .c-seen") + `.textContent === "now"`)
 }
 
 const simulation = `{"worker_type":"llm","engine":"builtin","model":"demo"}`

@@ -1,7 +1,7 @@
 // Which components the table shows, and in which order.
 
 import { modelName, when } from "./format.ts";
-import { hiveOf, statusOf, statusRank, tone } from "./status.ts";
+import { hiveOf, isHeard, statusOf, statusRank, tone } from "./status.ts";
 import type { Component } from "./wire.ts";
 
 export type Column = "status" | "name" | "kind" | "model" | "where" | "age" | "seen" | "restarts";
@@ -67,7 +67,7 @@ function value(c: Component, by: Column): string | number {
     case "age":
       return -(when(c.registered_at ?? c.started_at) ?? 0);
     case "seen":
-      return -(when(c.last_seen) ?? 0);
+      return isHeard(c) ? -Infinity : -(when(c.last_seen) ?? 0);
     case "restarts":
       return c.restarts ?? 0;
   }

@@ -6,7 +6,7 @@ import { Actions } from "./actions.tsx";
 import { bytes, clock, day, modelName, none, when } from "./format.ts";
 import { ask, say } from "./http.ts";
 import { LogView } from "./logview.tsx";
-import { Ago, Button, Status } from "./parts.tsx";
+import { Ago, Button, Seen, Status } from "./parts.tsx";
 import { memory, Plot, processor } from "./plot.tsx";
 import { look, looks } from "./places.ts";
 import { go, link } from "./router.ts";
@@ -129,7 +129,7 @@ function Details({ c }: { c: Component }) {
         {(c.engine || c.worker_type) && <Row name="Engine">{c.engine ?? none} <span class="quiet">{c.worker_type ?? ""}</span></Row>}
         {c.hive && <Row name="Hive"><a href={link("hive", c.hive)}>{c.hive}</a></Row>}
         <Row name="Age"><Time time={started ?? c.registered_at} /></Row>
-        <Row name="Last seen">{when(c.last_seen) === undefined ? none : <><Ago time={c.last_seen} /> ago</>}</Row>
+        <Row name="Last seen"><Seen c={c} ago=" ago" /></Row>
         {c.kind === "worker" && <Row name="Restarts" test="restarts">{restarts ?? none}</Row>}
         {pid && !c.gone ? <Row name="Process">{pid}{process && text(process, "status") ? <span class="quiet"> {text(process, "status")}</span> : null}</Row> : null}
         <Row name="Instance" test="instance"><code>{c.instance_id ?? none}</code></Row>

@@ -1,11 +1,12 @@
 // Small things that all views have in common.
 
 import { signal } from "@preact/signals";
-import { Component, type ComponentChildren, type JSX } from "preact";
+import { type ComponentChildren, Component as View, type JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { duration, none, when } from "./format.ts";
-import { now } from "./store.ts";
-import type { Tone } from "./status.ts";
+import { isHeard, type Tone } from "./status.ts";
+import { now, registryState } from "./store.ts";
+import type { Component } from "./wire.ts";
 
 const shapes: Record<Tone, JSX.Element> = {
   good: <circle cx="6" cy="6" r="4.5" class="fill" />,
@@ -36,6 +37,16 @@ export function Status({ tone, word }: { tone: Tone; word: string }) {
 export function Ago({ time }: { time?: string }) {
   const t = when(time);
   return <>{t === undefined ? none : duration(now.value - t)}</>;
+}
+
+// Seen is when the registry last heard of a component: of one that beats it says no more
+// than that it does.
+export function Seen({ c, ago }: { c: Component; ago?: string }) {
+  const r = registryState.value;
+  const heard = isHeard(c);
+  if (heard && r.state === "connected") return <>now</>;
+  const time = heard ? r.as_of : c.last_seen;
+  return <><Ago time={time} />{when(time) === undefined ? "" : ago}</>;
 }
 
 // Bar is full at 1; with no value it says only that something goes on.
@@ -190,7 +201,7 @@ export function Dialog() {
 }
 
 // Guard keeps a defect in one view from blanking the others.
-export class Guard extends Component<{ name: string; children: ComponentChildren }, { failed?: string }> {
+export class Guard extends View<{ name: string; children: ComponentChildren }, { failed?: string }> {
   override state: { failed?: string } = {};
   override componentDidCatch(err: unknown): void {
     console.error(err);

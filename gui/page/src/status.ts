@@ -44,6 +44,11 @@ export function whyNot(c: Component): string {
   return "Neither this machine's launcher nor a hive is its parent.";
 }
 
+// isHeard: it beats, and the registry hears that.
+export function isHeard(c: Component): boolean {
+  return !c.gone && (c.status === "online" || c.status === "ready") && !!c.registered_at;
+}
+
 // canTalk: workers that answer in words. Of one that says nothing of its type, it is tried.
 export function canTalk(c: Component): boolean {
   if (c.kind !== "worker" || (c.status !== "online" && c.status !== "ready")) return false;

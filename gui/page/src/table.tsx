@@ -7,7 +7,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { Actions, askStop, doing } from "./actions.tsx";
 import { modelName, none, plural } from "./format.ts";
 import { arrange, type Column } from "./list.ts";
-import { Ago, Button, Status } from "./parts.tsx";
+import { Ago, Button, Seen, Status } from "./parts.tsx";
 import { link, linkTo, replace, route } from "./router.ts";
 import { sortBy, sortDown } from "./settings.ts";
 import { mayAct, statusOf, tone } from "./status.ts";
@@ -194,7 +194,7 @@ const Row = memo(function Row({ c, at, busy }: { c: Component; at: number; busy?
         {parent && <span class="quiet"> {parent}</span>}
       </td>
       <td role="cell" class="c-age"><Ago time={c.registered_at ?? c.started_at} /></td>
-      <td role="cell" class="c-seen"><Ago time={c.last_seen} /></td>
+      <td role="cell" class="c-seen"><Seen c={c} /></td>
       <td role="cell" class="c-restarts">{c.restarts ?? none}</td>
       <td role="cell" class="c-actions">
         <Actions c={c} />

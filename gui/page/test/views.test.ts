@@ -6,6 +6,7 @@ import { arrange, groups, matcher } from "../src/list.ts";
 import { path, processor } from "../src/plot.tsx";
 import { firstWorker, free } from "../src/places.ts";
 import { fraction, steps } from "../src/jobs.ts";
+import { isHeard } from "../src/status.ts";
 import { clamp, range } from "../src/window.ts";
 import { machine, type Component } from "../src/wire.ts";
 
@@ -34,6 +35,13 @@ test("names sort as people count, either way, and never by chance", () => {
   assert.deepEqual(arrange(all, "", "name", false).map((x) => x.id), ["w-1", "w-9", "w-10"]);
   assert.deepEqual(arrange(all, "", "name", true).map((x) => x.id), ["w-10", "w-9", "w-1"]);
   assert.deepEqual(arrange(all, "", "restarts", true).map((x) => x.id), ["w-1", "w-9", "w-10"]);
+});
+
+test("who is heard was seen last", () => {
+  const heard = { status: "online", registered_at: "2026-01-01T00:00:00Z" };
+  const all = [c("silent", { status: "offline", last_seen: "2026-01-01T00:00:00Z" }), c("heard", heard), c("fresh", { status: "offline", last_seen: "2026-01-02T00:00:00Z" }), c("never", { status: "ready" }), c("left", { ...heard, gone: true })];
+  assert.deepEqual(arrange(all, "", "seen", false).map((x) => x.id), ["heard", "fresh", "silent", "left", "never"]);
+  assert.deepEqual(all.filter(isHeard).map((x) => x.id), ["heard"]);
 });
 
 test("workers stand with their hive, be it there or not, else with their machine", () => {
