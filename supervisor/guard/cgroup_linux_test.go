@@ -50,6 +50,25 @@ func needCgroups(t *testing.T) string {
 	return folder
 }
 
+// Who forks all the time holds still, can be told, and can be killed.
+func TestFreeze(t *testing.T) {
+	t.Parallel()
+	needCgroups(t)
+	c, out := spawn(t, start(t), `echo up; while :; do (exec sleep 0) & done`)
+	line(t, out)
+	guard.Freeze(c)
+	first := c.Pids()
+	for range 100 {
+		if now := c.Pids(); !slices.Equal(now, first) {
+			t.Fatalf("there were %v, now there are %v", first, now)
+		}
+	}
+	if err := c.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-c.Gone()
+}
+
 func TestChildHasACgroup(t *testing.T) {
 	t.Parallel()
 	folder := needCgroups(t)

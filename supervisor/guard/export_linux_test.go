@@ -1,3 +1,5 @@
 package guard
 
 var CgroupFolders = cgroupFolders
+
+func Freeze(c *Child) { c.cgroup.freeze() }
