@@ -53,7 +53,7 @@ type Killed struct {
 // Reclaim kills what a guard and its program left behind that were both killed in the same
 // instant, and returns what that was when nothing of it is left. That may be nothing: it
 // is safe to call again. The caller makes sure that the program is gone; while the guard
-// runs Reclaim fails with ErrGuarded. It takes some milliseconds, or a second where
+// runs Reclaim fails with ErrGuarded. It takes some milliseconds, or a second or two where
 // processes come and go; what SIGKILL does not end fails it after 10 s, and is named.
 //
 // It kills what it can prove to have come from the child: by the cgroup, by the mark in

@@ -24,7 +24,8 @@ type glance struct {
 }
 
 // A machine on which processes come and go is watched for one of ours among them by so
-// many looks, or for so long. Who stays veiled is waited for that long: on a busy machine
+// many looks at least, and for so long: who forks and ends is there for some microseconds,
+// and most looks miss it. Who stays veiled is waited for twice as long: on a busy machine
 // the execution of a program can take dozens of looks, and so can the last steps of who
 // was killed.
 const (
@@ -39,14 +40,16 @@ func (r *reclaiming) run() error {
 		return err
 	}
 	group, began := cgroup(r.Cgroup), time.Now()
+	group.freeze() // or who forks and ends all the time would be killed unseen
 	for quiet, looks := 0, 0; quiet < 2; looks++ {
 		before := len(r.killed)
 		now := r.look()
-		settled := !now.missed || (looks > manyLooks && !now.veiled) || time.Since(began) > settling
+		waited := time.Since(began)
+		settled := !now.missed || looks > manyLooks && (waited > settling && !now.veiled || waited > 2*settling)
 		switch {
 		case len(now.found) == 0 && !group.populated() && settled:
 			quiet++
-		case time.Since(began) > killLimit:
+		case waited > killLimit:
 			return fmt.Errorf("SIGKILL did not end pid %v, or what is in cgroup %q, in %s", pidsOf(now.found), group, killLimit)
 		case len(r.killed) > before: // whom they had started shows at the next look
 			quiet = 0
