@@ -97,13 +97,7 @@ func (g *GUI) Run(ctx context.Context, ln net.Listener) error {
 		}
 		defer reg.Close()
 		self := registry.NewLife(registry.GUI, g.cfg.ID, g.cfg.Advertise, ln.Addr(), access.TLS != nil)
-		group.Go(func() error {
-			if err := reg.Announce(ctx, self); err != nil {
-				// Another life of this one is registered, and is the one to be found.
-				g.log.Warn("not in the registry any more", "err", err)
-			}
-			return nil
-		})
+		group.Go(func() error { reg.Announce(ctx, self); return nil })
 		group.Go(func() error {
 			for view := range reg.Watch(ctx) {
 				g.cluster.learn(view)

@@ -118,13 +118,7 @@ func (h *Hive) Run(ctx context.Context, ln net.Listener) error {
 		}
 		defer reg.Close()
 		self := registry.NewLife(registry.Hive, h.cfg.ID, advertised, ln.Addr(), access.TLS != nil)
-		g.Go(func() error {
-			if err := reg.Announce(ctx, self); err != nil {
-				// Another life of this hive is registered, and is the one to be found.
-				h.log.Warn("not in the registry any more", "err", err)
-			}
-			return nil
-		})
+		g.Go(func() error { reg.Announce(ctx, self); return nil })
 	}
 	g.Go(func() error { return h.Work(ctx) })
 	g.Go(func() error {

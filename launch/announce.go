@@ -2,7 +2,6 @@ package launch
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,11 +43,5 @@ func (a *announcer) to(ctx context.Context, l *launching, name string, r registr
 		Interval: l.cfg.HeartbeatInterval * every, Hurry: l.cfg.Hurry, BeatAtOnce: name == withQueen,
 		OnState: func(s registry.State) { l.onState(name, life.InstanceID, s) },
 	}
-	a.done.Go(func() {
-		if err := run.Run(ctx); errors.Is(err, registry.ErrSuperseded) {
-			l.onState(name, life.InstanceID, registry.State{Err: err})
-			l.cfg.Log.Error("another instance took over this id; this one is no longer announced",
-				"id", life.ID, "instance", life.InstanceID, "with", name)
-		}
-	})
+	a.done.Go(func() { run.Run(ctx) })
 }

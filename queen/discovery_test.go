@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -67,14 +68,12 @@ func announceToQueen(t *testing.T, rc *registry.Client, w registry.Component) {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan error, 1)
 	a := registry.Announcement{To: q, Component: w, Interval: 10 * time.Millisecond}
-	go func() { done <- a.Run(ctx) }()
+	var announcing sync.WaitGroup
+	announcing.Go(func() { a.Run(ctx) })
 	t.Cleanup(func() {
 		stop()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
+		announcing.Wait()
 		q.Close()
 	})
 }
@@ -130,9 +129,9 @@ func TestSpawnerRegistersTheWorker(t *testing.T) {
 			}
 			ctx, stop := context.WithCancel(t.Context())
 			defer stop()
-			done := make(chan error, 1)
 			a := registry.Announcement{To: q, Component: spawned, Interval: 10 * time.Millisecond}
-			go func() { done <- a.Run(ctx) }()
+			var announcing sync.WaitGroup
+			announcing.Go(func() { a.Run(ctx) })
 			list := await(t, q, "the worker, online, with capabilities", func(l []client.Worker) bool {
 				w := mine(l)
 				return w != nil && w.Status == registry.Online && w.Capabilities != nil
@@ -141,9 +140,7 @@ func TestSpawnerRegistersTheWorker(t *testing.T) {
 				t.Errorf("the worker is %+v", got)
 			}
 			stop()
-			if err := <-done; err != nil {
-				t.Error(err)
-			}
+			announcing.Wait()
 			await(t, q, "the worker gone", func(l []client.Worker) bool { return mine(l) == nil })
 		})
 	}

@@ -46,7 +46,7 @@ func strangers() map[int][]string {
 func heartbeatDoc() httpd.Doc {
 	return httpd.Doc{
 		Summary: "Say that a worker lives",
-		Text:    "Who is not known (404) registers again, and who is superseded (409) gives up.",
+		Text:    "Who is not known (404) registers again, and who is superseded (409) waits for the end of the later instance.",
 		Takes:   []any{client.Beat{}}, Gives: httpd.JSON(done{}), Refuses: strangers(),
 	}
 }

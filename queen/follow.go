@@ -2,7 +2,6 @@ package queen
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/rbee-launch/rbee-launch/registry"
@@ -34,16 +33,6 @@ func (q *Queen) follow(ctx context.Context, reg *registry.Client) error {
 		if !sleep(ctx, 3*time.Since(began)) {
 			return nil
 		}
-	}
-	return nil
-}
-
-// announce keeps the queen in the registry until ctx ends.
-func (q *Queen) announce(ctx context.Context, reg *registry.Client, self registry.Component) error {
-	if err := reg.Announce(ctx, self); err != nil {
-		// Another life of this queen is registered: it is the one to be found,
-		// while whoever has our address may go on using it.
-		q.log.Warn("not in the registry any more", "err", fmt.Errorf("queen %s: %w", self.ID, err))
 	}
 	return nil
 }

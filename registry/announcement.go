@@ -3,7 +3,6 @@ package registry
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -16,7 +15,7 @@ type Registrar interface {
 	// Register says how often the registrar wants to hear from c; 0 is no wish.
 	Register(ctx context.Context, c Component) (beat time.Duration, err error)
 	// Heartbeat fails with ErrUnknown when c has to register again, and with
-	// ErrSuperseded when another instance has taken its place.
+	// ErrSuperseded while another instance has its place.
 	Heartbeat(ctx context.Context, c Component) error
 	Unregister(ctx context.Context, c Component) error
 }
@@ -56,9 +55,9 @@ const (
 )
 
 // Run announces the component until ctx ends, then unregisters it, unless ctx's cause
-// is ErrHandedOver, and returns nil. It returns early only with ErrSuperseded: another instance is the
-// component now, and there is nothing left to keep known or to unregister.
-func (a *Announcement) Run(ctx context.Context) error {
+// is ErrHandedOver. While a later instance is the component (ErrSuperseded) it waits in the
+// background: should that one go, this one still lives, and is to be found again.
+func (a *Announcement) Run(ctx context.Context) {
 	s := session{Announcement: a, log: a.Log}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -69,18 +68,13 @@ func (a *Announcement) Run(ctx context.Context) error {
 		s.interval = HeartbeatInterval
 	}
 	for s.untilHealthy(ctx) {
-		pause, err := s.exchange(ctx)
-		if err != nil {
-			return fmt.Errorf("announce %s: %w", a.Component.ID, err)
-		}
-		if !sleep(ctx, pause) {
+		if !sleep(ctx, s.exchange(ctx)) {
 			break
 		}
 	}
 	if !errors.Is(context.Cause(ctx), ErrHandedOver) {
 		s.farewell(ctx)
 	}
-	return nil
 }
 
 // session is the progress of one Run.
@@ -104,10 +98,10 @@ func (s *session) untilHealthy(ctx context.Context) bool {
 	return ctx.Err() == nil
 }
 
-// exchange registers or heartbeats, and says how long to wait then. Its error
-// is final.
-func (s *session) exchange(ctx context.Context) (pause time.Duration, err error) {
+// exchange registers or heartbeats, and says how long to wait then.
+func (s *session) exchange(ctx context.Context) (pause time.Duration) {
 	registering := !s.known
+	var err error
 	if registering {
 		err = s.register(ctx)
 	} else {
@@ -115,24 +109,24 @@ func (s *session) exchange(ctx context.Context) (pause time.Duration, err error)
 	}
 	switch {
 	case ctx.Err() != nil:
-		return 0, nil // whatever came of it, the farewell is next
+		return 0 // whatever came of it, the farewell is next
 	case err == nil:
 		s.succeeded()
 		if registering && s.BeatAtOnce {
-			return 0, nil
+			return 0
 		}
-		return beatPause(s.interval, rand.Float64()), nil
+		return beatPause(s.interval, rand.Float64())
 	case errors.Is(err, ErrSuperseded):
-		s.enter(State{Err: err})
-		return 0, err
+		s.superseded(err)
+		return beatPause(s.interval, rand.Float64())
 	case s.known && errors.Is(err, ErrUnknown):
 		s.log.Info("forgotten by the registrar: registering again", "err", err)
 		s.known = false
 		s.enter(State{Err: err})
-		return 0, nil
+		return 0
 	}
 	s.failed(err)
-	return retryPause(s.failures, s.interval, rand.Float64()), nil
+	return retryPause(s.failures, s.interval, rand.Float64())
 }
 
 func (s *session) register(ctx context.Context) error {
@@ -165,6 +159,15 @@ func (s *session) failed(err error) {
 		}
 		say("not registered: going on trying", "failures", s.failures, "err", err)
 	}
+	s.enter(State{Err: err})
+}
+
+func (s *session) superseded(err error) {
+	if !errors.Is(s.state.Err, ErrSuperseded) {
+		s.log.Warn("another instance has this id: not registered while it lives", "err", err)
+	}
+	s.known = false
+	s.failures = 0
 	s.enter(State{Err: err})
 }
 

@@ -99,14 +99,14 @@ func story(calls []call) string {
 }
 
 // announce runs a until the returned function ends it.
-func announce(a *registry.Announcement) (end func() error) {
+func announce(a *registry.Announcement) (end func()) {
 	a.Component = worker("w")
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- a.Run(ctx) }()
-	return func() error {
+	var run sync.WaitGroup
+	run.Go(func() { a.Run(ctx) })
+	return func() {
 		cancel()
-		return <-done
+		run.Wait()
 	}
 }
 
@@ -121,9 +121,7 @@ func TestAnnouncementFromRegistrationToUnregistration(t *testing.T) {
 			d := &desk{beat: tt.asked}
 			end := announce(&registry.Announcement{To: d, Interval: tt.interval})
 			time.Sleep(100 * tt.want)
-			if err := end(); err != nil {
-				t.Errorf("Run = %v", err)
-			}
+			end()
 			calls := d.taken()
 			if got := story(calls); got != "register heartbeat unregister" {
 				t.Errorf("with %+v it did: %s", tt, got)
@@ -162,9 +160,7 @@ func TestARegistrarThatIsAwayIsTriedUntilItIsBack(t *testing.T) {
 		if got := story(d.taken()); got != "register" {
 			t.Errorf("with the registrar back it did: %q", got)
 		}
-		if err := end(); err != nil {
-			t.Errorf("Run = %v", err)
-		}
+		end()
 		failures := len(first) + len(tried)
 		if n, want := strings.Count(log.String(), "not registered"), 2+failures/100; n != want {
 			t.Errorf("%d failures made %d lines of log, want %d", failures, n, want)
@@ -196,29 +192,36 @@ func TestAnOutageEndsWithinOneHeartbeat(t *testing.T) {
 				t.Errorf("between being unknown and registering it waited for %v", calls[1].at.Sub(calls[0].at))
 			}
 		}
-		if err := end(); err != nil {
-			t.Errorf("Run = %v", err)
-		}
+		end()
 	})
 }
 
-func TestASupersededComponentGivesUp(t *testing.T) {
+// One that is superseded waits for its place, since the other may go first.
+func TestASupersededComponentWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &desk{}
-		var states []registry.State
-		end := announce(&registry.Announcement{To: d, OnState: func(s registry.State) { states = append(states, s) }})
+		var last atomic.Value // its state
+		end := announce(&registry.Announcement{To: d, Interval: 4 * time.Second, OnState: func(s registry.State) { last.Store(s) }})
 		time.Sleep(time.Minute)
 		d.set(func(d *desk) { d.away = fmt.Errorf("by 2: %w", registry.ErrSuperseded) })
-		time.Sleep(time.Minute) // it ends by itself
-		if err := end(); !errors.Is(err, registry.ErrSuperseded) {
-			t.Errorf("Run = %v", err)
-		}
-		if got := story(d.taken()); got != "register heartbeat" {
+		d.taken()
+		time.Sleep(time.Minute)
+		calls := d.taken()
+		if got := story(calls); got != "heartbeat register" {
 			t.Errorf("it did: %q", got)
 		}
-		if last := states[len(states)-1]; last.Registered || !errors.Is(last.Err, registry.ErrSuperseded) {
-			t.Errorf("its last state is %+v", last)
+		if n := len(calls); n < 15 || n > 20 {
+			t.Errorf("at intervals of 3 to 4 s it asked %d times in a minute", n)
 		}
+		if s := last.Load().(registry.State); s.Registered || !errors.Is(s.Err, registry.ErrSuperseded) {
+			t.Errorf("its last state is %+v", s)
+		}
+		d.set(func(d *desk) { d.away = nil }) // the other one is gone
+		time.Sleep(4 * time.Second)
+		if got, s := story(d.taken()), last.Load().(registry.State); !strings.HasPrefix(got, "register") || !s.Registered {
+			t.Errorf("then it did: %q, and its state is %+v", got, s)
+		}
+		end()
 	})
 }
 
@@ -247,9 +250,7 @@ func TestOnlyTheHealthyAreAnnounced(t *testing.T) {
 				t.Errorf("the recovery was announced after %v", calls[0].at.Sub(at))
 			}
 		}
-		if err := end(); err != nil {
-			t.Errorf("Run = %v", err)
-		}
+		end()
 	})
 }
 
@@ -274,9 +275,7 @@ func TestFarewells(t *testing.T) {
 				end := announce(&tt.a)
 				time.Sleep(time.Minute)
 				stopped := time.Now()
-				if err := end(); err != nil {
-					t.Errorf("Run = %v", err)
-				}
+				end()
 				if took := time.Since(stopped); took != tt.took {
 					t.Errorf("the end took %v, want %v", took, tt.took)
 				}
@@ -301,9 +300,7 @@ func TestOnlyChangesOfStateAreTold(t *testing.T) {
 		}
 		d.set(func(d *desk) { d.away, d.known = nil, false })
 		time.Sleep(time.Minute)
-		if err := end(); err != nil {
-			t.Errorf("Run = %v", err)
-		}
+		end()
 		want := []string{
 			"false no answer", "false another queen is online", "true <nil>", "false bad gateway",
 			"false not registered", "true <nil>", "false <nil>",
@@ -329,9 +326,7 @@ func TestAnEndDuringARequestIsNoFailure(t *testing.T) {
 			t.Errorf("told of %+v", s)
 		}})
 		synctest.Wait()
-		if err := end(); err != nil {
-			t.Errorf("Run = %v", err)
-		}
+		end()
 		if got := story(d.taken()); got != "unregister" { // it may have arrived
 			t.Errorf("it did %q", got)
 		}
@@ -366,33 +361,38 @@ func TestARestartedRegistryHasEveryoneBack(t *testing.T) {
 	if err != nil || workers.Stale || len(workers.Value) != 1 || workers.Value[0].ID != "w" {
 		t.Errorf("the new registry knows %+v, %v", workers, err)
 	}
-	if err := end(); err != nil {
-		t.Errorf("Run = %v", err)
-	}
+	end()
 	if workers, err = c.Workers(t.Context(), registry.Filter{}); err != nil || workers.Stale || len(workers.Value) != 0 {
 		t.Errorf("after the end it knows %+v, %v", workers, err)
 	}
 }
 
-func TestANewLifeEndsTheOldOnesAnnouncement(t *testing.T) {
+// Of two that have one id the later is registered, and after its end the other again.
+func TestTwoOfOneID(t *testing.T) {
 	_, c := open(t)
-	registered := make(chan struct{}, 16)
+	states := make(chan registry.State, 64)
 	end := announce(&registry.Announcement{
 		To: c, Interval: 10 * time.Millisecond,
-		OnState: func(registry.State) { registered <- struct{}{} },
+		OnState: func(s registry.State) { states <- s },
 	})
-	<-registered
+	defer end()
+	<-states
 	next := worker("w")
 	next.InstanceID = "2"
 	if _, err := c.Register(t.Context(), next); err != nil {
 		t.Fatal(err)
 	}
-	<-registered // its next state is the end
-	if err := end(); !errors.Is(err, registry.ErrSuperseded) {
-		t.Errorf("Run = %v", err)
+	if s := <-states; !errors.Is(s.Err, registry.ErrSuperseded) {
+		t.Errorf("the first one's state is %+v", s)
 	}
 	if err := c.Heartbeat(t.Context(), next); err != nil {
 		t.Errorf("the new life: %v", err)
+	}
+	if err := c.Unregister(t.Context(), next); err != nil {
+		t.Fatal(err)
+	}
+	if s := <-states; !s.Registered {
+		t.Errorf("with the later one gone, the first one's state is %+v", s)
 	}
 }
 
@@ -421,17 +421,15 @@ func TestFarewellIsBounded(t *testing.T) {
 				hurry := make(chan struct{})
 				a := registry.Announcement{To: deaf{}, Hurry: hurry}
 				ctx, stop := context.WithCancel(t.Context())
-				ended := make(chan error)
-				go func() { ended <- a.Run(ctx) }()
+				var run sync.WaitGroup
+				run.Go(func() { a.Run(ctx) })
 				time.Sleep(time.Second) // registered
 				stop()
 				if c.hurry {
 					close(hurry)
 				}
 				began := time.Now()
-				if err := <-ended; err != nil {
-					t.Error(err)
-				}
+				run.Wait()
 				if took := time.Since(began); took != c.want {
 					t.Errorf("the farewell took %v", took)
 				}
@@ -449,9 +447,7 @@ func TestBeatAtOnce(t *testing.T) {
 			if got := story(d.taken()); got != want {
 				t.Errorf("at once %v: it did: %s", atOnce, got)
 			}
-			if err := end(); err != nil {
-				t.Error(err)
-			}
+			end()
 		})
 	}
 }

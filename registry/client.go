@@ -159,11 +159,11 @@ func (c *Client) identified(ctx context.Context, method, path, what string, comp
 
 // Announce keeps comp known until ctx ends: it registers, beats, registers again when the
 // registry has forgotten comp or was started anew, and unregisters at the end. A registry
-// that is away is no error. It returns early only with ErrSuperseded: another instance is
-// comp now. Announcement has more to choose.
-func (c *Client) Announce(ctx context.Context, comp Component) error {
+// that is away is waited for, and so is the end of a later instance of comp. Announcement
+// has more to choose.
+func (c *Client) Announce(ctx context.Context, comp Component) {
 	a := Announcement{To: c, Component: comp, Interval: c.beat, Log: c.log}
-	return a.Run(ctx)
+	a.Run(ctx)
 }
 
 // The hosts in answers are for this machine: what a registry on another one lists as

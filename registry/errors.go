@@ -10,7 +10,7 @@ import (
 var (
 	// ErrUnknown: the registry does not know the component: register (again).
 	ErrUnknown = errors.New("not registered")
-	// ErrSuperseded: a newer life of the component is registered: give up.
+	// ErrSuperseded: a newer life of the component is registered, and lives.
 	ErrSuperseded = errors.New("superseded by another instance")
 	// ErrConflict: another queen is online.
 	ErrConflict = errors.New("another queen is online")

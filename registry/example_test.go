@@ -22,9 +22,10 @@ func Example() {
 
 	ctx, stop := context.WithCancel(context.Background())
 	registered := make(chan registry.State, 8)
-	done := make(chan error)
+	done := make(chan struct{})
 	go func() {
-		done <- (&registry.Announcement{
+		defer close(done)
+		(&registry.Announcement{
 			To: client,
 			Component: registry.Component{
 				Kind: registry.Worker, ID: "worker-llm-8080", InstanceID: "01JD0000000000000000000000",
@@ -43,9 +44,8 @@ func Example() {
 		fmt.Printf("%s is %s at %s:%d\n", w.ID, w.Status, w.Hostname, w.Port)
 	}
 	stop()
-	fmt.Println("ended with", <-done)
+	<-done // unregistered
 	// Output:
 	// registered: true
 	// worker-llm-8080 is online at localhost:8080
-	// ended with <nil>
 }

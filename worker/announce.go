@@ -3,7 +3,6 @@ package worker
 import (
 	"cmp"
 	"context"
-	"log/slog"
 	"net"
 	"sync/atomic"
 
@@ -65,13 +64,6 @@ func (w *Worker) announcements(addr net.Addr) (news []*registry.Announcement, ha
 		a.Interval, a.BeatAtOnce = 2*every, true
 	}
 	return news, hangUp, nil
-}
-
-// announce runs a until ctx ends. Not being known is no reason to stop serving.
-func (w *Worker) announce(ctx context.Context, a *registry.Announcement) {
-	if err := a.Run(ctx); err != nil {
-		a.Log.Warn("not announced any more", slog.Any("err", err))
-	}
 }
 
 func (w *Worker) healthy() bool { return phase(w.phase.Load()) == ready }

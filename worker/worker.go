@@ -113,7 +113,7 @@ func (w *Worker) Run(ctx context.Context, ln net.Listener) error {
 	var g errgroup.Group
 	g.Go(func() error { w.live(life); return nil })
 	for _, a := range news {
-		g.Go(func() error { w.announce(life, a); return nil })
+		g.Go(func() error { a.Run(life); return nil })
 	}
 
 	err, crash := w.until(ctx, served)

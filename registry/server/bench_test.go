@@ -117,7 +117,7 @@ func BenchmarkComeBack(b *testing.B) {
 					Hostname: "localhost", Port: 8080, WorkerType: "llm",
 				}
 				a := registry.Announcement{To: client, Component: me, Farewell: time.Nanosecond}
-				announcing.Go(func() { _ = a.Run(ctx) })
+				announcing.Go(func() { a.Run(ctx) })
 			}
 			defer client.Close()
 		}
