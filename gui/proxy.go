@@ -121,9 +121,7 @@ func (g *GUI) passOn(w http.ResponseWriter, r *http.Request, to, path string) er
 			for _, name := range []string{"Cookie", "Origin", "Referer", "Authorization", "Upgrade", "Connection"} {
 				p.Out.Header.Del(name)
 			}
-			if g.cfg.Token != "" && !registry.Loopback(target.Hostname()) {
-				p.Out.Header.Set("Authorization", "Bearer "+g.cfg.Token)
-			}
+			registry.ShowToken(p.Out, g.cfg.Token)
 		},
 		ModifyResponse: func(resp *http.Response) error { tame(resp.Header); return nil },
 		Transport:      g.transport,

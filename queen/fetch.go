@@ -82,7 +82,7 @@ func (q *Queen) fetchCapabilities(ctx context.Context, ask *http.Client, c regis
 	if err != nil {
 		return nil, fmt.Errorf("fetch the capabilities of %s: %w", c.ID, err)
 	}
-	q.showToken(req, c.Hostname)
+	registry.ShowToken(req, q.cfg.Token)
 	resp, err := ask.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("fetch the capabilities of %s: %w", c.ID, err)

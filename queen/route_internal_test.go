@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -100,7 +101,7 @@ func TestTheTokenIsShownToOtherMachinesAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		from.Header.Set("Authorization", "Bearer client's")
-		out, err := q.onward(t.Context(), from, target{host: c.host, url: "http://x", model: "m"}, nil, "m")
+		out, err := q.onward(t.Context(), from, target{url: "http://" + net.JoinHostPort(c.host, "1"), model: "m"}, nil, "m")
 		if err != nil {
 			t.Fatal(err)
 		}

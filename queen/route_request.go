@@ -76,7 +76,7 @@ func (q *Queen) onward(ctx context.Context, r *http.Request, to target, body []b
 	if out.Header.Get("User-Agent") == "" {
 		out.Header.Set("User-Agent", "") // net/http would name itself
 	}
-	q.showToken(out, to.host)
+	registry.ShowToken(out, q.cfg.Token)
 	return out, nil
 }
 
@@ -87,13 +87,6 @@ func (q *Queen) onward(ctx context.Context, r *http.Request, to target, body []b
 var private = []string{
 	"Authorization", "Api-Key", "X-Api-Key", "Cookie", "Origin", "Referer", "Accept-Encoding", "Content-Length", "Expect",
 	"Idempotency-Key", "X-Idempotency-Key",
-}
-
-// showToken shows the cluster's token to a member on another machine, and to no other.
-func (q *Queen) showToken(r *http.Request, host string) {
-	if token := q.tokenFor(host); token != "" {
-		r.Header.Set("Authorization", "Bearer "+token)
-	}
 }
 
 // endToEnd are the headers that are not for one connection alone (RFC 9110, 7.6.1).

@@ -160,16 +160,8 @@ func (q *Queen) ask(ctx context.Context, o *offer) {
 // closes it.
 func (q *Queen) hiveAt(c registry.Component) (*hive.Client, error) {
 	return hive.New(hive.Config{
-		URL: c.URL(), Token: q.tokenFor(c.Hostname), Timeout: q.cfg.FetchTimeout, Away: q.cfg.OfflineAfter,
+		URL: c.URL(), Token: q.cfg.Token, Timeout: q.cfg.FetchTimeout, Away: q.cfg.OfflineAfter,
 	})
-}
-
-// tokenFor is what a host is shown: nobody on this machine asks for a token.
-func (q *Queen) tokenFor(host string) string {
-	if registry.Loopback(host) {
-		return ""
-	}
-	return q.cfg.Token
 }
 
 // begin has the hive begin, and follows it from then on.

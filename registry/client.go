@@ -19,7 +19,7 @@ import (
 // this machine.
 type Config struct {
 	URL     string        // the registry's; DefaultURL when empty
-	Token   string        // the bearer token that is asked of callers beyond loopback
+	Token   string        // the bearer token, for a registry on another machine
 	TLS     *tls.Config   // for https URLs; trusts the system's roots when nil
 	Timeout time.Duration // for a whole request, and for a watch to begin; 5 s when zero
 	Connect time.Duration // for connecting alone; 2 s when zero
@@ -43,6 +43,7 @@ const maxAnswer = 64 << 20
 type Client struct {
 	http    *resty.Client
 	streams *http.Client // the same without a limit for the whole
+	token   string
 	log     *slog.Logger
 	here    hosts
 
@@ -87,16 +88,17 @@ func NewClient(cfg Config) (*Client, error) {
 		SetBaseURL(base.String()).
 		SetTimeout(timeout).
 		SetResponseBodyLimit(maxAnswer).
+		SetPreRequestHook(func(_ *resty.Client, r *http.Request) error {
+			ShowToken(r, cfg.Token)
+			return nil
+		}).
 		SetLogger(quiet{})
-	if cfg.Token != "" {
-		rc.SetHeader("Authorization", "Bearer "+cfg.Token)
-	}
 	log := cfg.Log
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	c := &Client{
-		http: rc, streams: &http.Client{Transport: transport}, log: log, here: hostsOf(base), known: map[string]known{},
+		http: rc, streams: &http.Client{Transport: transport}, token: cfg.Token, log: log, here: hostsOf(base), known: map[string]known{},
 		beat:      cmp.Or(cfg.HeartbeatInterval, HeartbeatInterval),
 		timeout:   timeout,
 		silence:   cmp.Or(cfg.Silence, 37500*time.Millisecond),

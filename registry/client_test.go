@@ -252,22 +252,6 @@ func TestARegistryThatHangsIsUnreachable(t *testing.T) {
 	}
 }
 
-func TestTheTokenIsSent(t *testing.T) {
-	got := make(chan string, 1)
-	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		got <- r.Header.Get("Authorization")
-		w.Write([]byte(`{"revision":1}`))
-	}))
-	defer ts.Close()
-	c := dial(t, registry.Config{URL: ts.URL + "/", Token: "secret"})
-	if err := c.Heartbeat(t.Context(), worker("w")); err != nil {
-		t.Fatal(err)
-	}
-	if token := <-got; token != "Bearer secret" {
-		t.Errorf("the registry was sent %q", token)
-	}
-}
-
 func TestHTTPS(t *testing.T) {
 	ts := httptest.NewUnstartedServer(server.New(server.Config{}).Handler())
 	ts.Config.ErrorLog = log.New(io.Discard, "", 0) // it would tell of the client that hangs up

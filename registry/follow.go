@@ -145,7 +145,7 @@ func (f *follower) open(ctx context.Context) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	req.Header = f.c.http.Header.Clone()
+	ShowToken(req, f.c.token)
 	req.Header.Set("Accept", "text/event-stream")
 	req.Header.Set("Accept-Encoding", "identity") // what compresses it keeps events back
 	if f.resumes {

@@ -23,7 +23,7 @@ const maxAnswer = 16 << 20
 // Config is a client's configuration. The zero value talks to the hive on this machine.
 type Config struct {
 	URL     string        // the hive's; DefaultURL when empty
-	Token   string        // the bearer token that is asked of callers beyond loopback
+	Token   string        // the bearer token, for a hive on another machine
 	TLS     *tls.Config   // for https URLs; trusts the system's roots when nil
 	Timeout time.Duration // for a whole request, but for streams; 5 s when zero
 	// Operations is the path below which they are: a queen has her own, which are alike.
@@ -70,10 +70,11 @@ func New(cfg Config) (*Client, error) {
 		SetTimeout(cmp.Or(cfg.Timeout, 5*time.Second)).
 		SetResponseBodyLimit(maxAnswer).
 		SetRedirectPolicy(resty.RedirectPolicyFunc(noRedirects)).
+		SetPreRequestHook(func(_ *resty.Client, r *http.Request) error {
+			registry.ShowToken(r, cfg.Token)
+			return nil
+		}).
 		SetLogger(quiet{})
-	if cfg.Token != "" {
-		rc.SetHeader("Authorization", "Bearer "+cfg.Token)
-	}
 	return &Client{cfg: cfg, http: rc, stream: &http.Client{Transport: transport, CheckRedirect: noRedirects}}, nil
 }
 
@@ -168,8 +169,8 @@ func (c *Client) call(ctx context.Context, method, path string, body, out any) e
 // request makes one whose answer takes its time.
 func (c *Client) request(ctx context.Context, method, path string) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, method, c.cfg.URL+path, nil)
-	if err == nil && c.cfg.Token != "" {
-		req.Header.Set("Authorization", "Bearer "+c.cfg.Token)
+	if err == nil {
+		registry.ShowToken(req, c.cfg.Token)
 	}
 	return req, err
 }

@@ -40,6 +40,25 @@ func TestOperation(t *testing.T) {
 	}
 }
 
+// A hive on this machine is shown no token: the port may be another user's.
+func TestNoTokenHere(t *testing.T) {
+	t.Parallel()
+	asked := 0
+	at := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		asked++
+		if shown := r.Header.Get("Authorization"); shown != "" {
+			t.Errorf("%s %s shows %q", r.Method, r.URL, shown)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `[]`)
+	})
+	c := newClient(t, client.Config{URL: at, Token: "secret"})
+	_, list := c.Workers(t.Context())
+	if err := errors.Join(list, c.Stop(t.Context(), "w")); err != nil || asked != 2 {
+		t.Errorf("it was asked %d times: %v", asked, err)
+	}
+}
+
 // TestRequests: what is sent, with ids that are no plain words, and the token.
 func TestRequests(t *testing.T) {
 	t.Parallel()
@@ -58,7 +77,8 @@ func TestRequests(t *testing.T) {
 			_, _ = io.WriteString(w, `{"operation_id":"one","cores":4}`)
 		}
 	})
-	c := newClient(t, client.Config{URL: at, Token: "secret"})
+	c := newClient(t, client.Config{URL: "http://box2:7835", Token: "secret"})
+	client.ReachAt(c, strings.TrimPrefix(at, "http://"))
 	if op, err := c.Spawn(t.Context(), client.SpawnRequest{Model: "tiny", Args: []string{"-x"}}); err != nil || op.ID != "one" {
 		t.Errorf("%+v, %v", op, err)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/rbee-launch/rbee-launch/internal/httpd"
 	"github.com/rbee-launch/rbee-launch/internal/sdnotify"
+	"github.com/rbee-launch/rbee-launch/registry"
 )
 
 const (
@@ -125,9 +126,7 @@ func (d daemon) health(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if d.token != "" {
-		req.Header.Set("Authorization", "Bearer "+d.token)
-	}
+	registry.ShowToken(req, d.token)
 	resp, err := d.client.Do(req)
 	if err != nil {
 		return 0, err

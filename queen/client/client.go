@@ -28,7 +28,7 @@ type Config struct {
 	URL       string                                    // the queen's; when empty, Find is asked
 	Find      func(ctx context.Context) (string, error) // where the queen is now, asked at every attempt; Default when nil
 	SpawnedBy string                                    // who starts the workers: "gui", "hive-NAME"; a component's metadata may say otherwise
-	Token     string                                    // the bearer token that is asked of callers beyond loopback
+	Token     string                                    // the bearer token, for a queen on another machine
 	TLS       *tls.Config                               // for https URLs; trusts the system's roots when nil
 	Timeout   time.Duration                             // for a whole request; 5 s when zero
 	Connect   time.Duration                             // for connecting alone; 2 s when zero
@@ -74,10 +74,11 @@ func New(cfg Config) (*Client, error) {
 		SetTimeout(cmp.Or(cfg.Timeout, 5*time.Second)).
 		SetResponseBodyLimit(maxAnswer).
 		SetRedirectPolicy(resty.NoRedirectPolicy()). // an address that moves is found again, not followed
+		SetPreRequestHook(func(_ *resty.Client, r *http.Request) error {
+			registry.ShowToken(r, cfg.Token)
+			return nil
+		}).
 		SetLogger(quiet{})
-	if cfg.Token != "" {
-		rc.SetHeader("Authorization", "Bearer "+cfg.Token)
-	}
 	return &Client{cfg: cfg, http: rc}, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -230,5 +231,31 @@ func TestNewRefusesWhatIsNoURL(t *testing.T) {
 		if c, err := client.New(client.Config{URL: url}); err == nil || !strings.HasPrefix(err.Error(), "use ") {
 			t.Errorf("%q: %v, %v", url, c, err)
 		}
+	}
+}
+
+// The queen is shown the token where she is on another machine, wherever she was before.
+func TestTheTokenIsShownToOtherMachinesAlone(t *testing.T) {
+	var shown []string
+	at := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		shown = append(shown, r.Header.Get("Authorization"))
+		_, _ = io.WriteString(w, `[]`)
+	}))
+	she := []string{"http://box1:7833", "http://localhost:7833", "http://127.0.0.1:7833", "http://192.0.2.7:7833/"}
+	c, err := client.New(client.Config{Token: "secret", Find: func(context.Context) (string, error) {
+		return she[len(shown)], nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	client.ReachAt(c, strings.TrimPrefix(at, "http://"))
+	for range she {
+		if _, err := c.Workers(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []string{"Bearer secret", "", "", "Bearer secret"}; !slices.Equal(shown, want) {
+		t.Errorf("at %q she was shown %q", she, shown)
 	}
 }
