@@ -269,6 +269,11 @@ func TestThreeMachines(t *testing.T) {
 		c.wantNoStranger(worksAt(w))
 	}
 	c.wantNoStranger(c.queenURL)
+	for _, m := range []*machine{c.front, c.right} { // with the token in the state folder
+		if out, err := m.command(c.registryURL, "rbee-launch", "ps", "--all").CombinedOutput(); err != nil || !strings.Contains(string(out), first.WorkerID) {
+			t.Errorf("ps --all on %s: %v: %s", m.name, err, out)
+		}
+	}
 
 	c.cut(first, second, otherHive)
 

@@ -11,6 +11,7 @@ import (
 
 	hive "github.com/rbee-launch/rbee-launch/hive/client"
 	"github.com/rbee-launch/rbee-launch/internal/cli"
+	"github.com/rbee-launch/rbee-launch/internal/credentials"
 	"github.com/rbee-launch/rbee-launch/internal/program"
 	"github.com/rbee-launch/rbee-launch/launch"
 	"github.com/rbee-launch/rbee-launch/ports"
@@ -121,11 +122,13 @@ func holder(ctx context.Context, port int) string {
 
 // isRegistry reports whether a registry answers at the URL.
 func isRegistry(ctx context.Context, url string) bool {
-	return askRegistry(credentials{})(ctx, url) == nil
+	return askRegistry(credentials.Shown{})(ctx, url) == nil
 }
 
 // isQueen reports whether a queen answers at the URL.
-func isQueen(ctx context.Context, url string) bool { return askQueen(credentials{})(ctx, url) == nil }
+func isQueen(ctx context.Context, url string) bool {
+	return askQueen(credentials.Shown{})(ctx, url) == nil
+}
 
 // isHive reports whether a hive answers at the URL.
 func isHive(ctx context.Context, url string) bool {
@@ -153,9 +156,9 @@ func capabilities(ctx context.Context, url string, into any) error {
 }
 
 // askRegistry finds out whether a registry answers, and talks to us.
-func askRegistry(shown credentials) func(ctx context.Context, url string) error {
+func askRegistry(shown credentials.Shown) func(ctx context.Context, url string) error {
 	return func(ctx context.Context, url string) error {
-		c, err := registry.NewClient(registry.Config{URL: url, Token: shown.token, TLS: shown.tls})
+		c, err := registry.NewClient(registry.Config{URL: url, Token: shown.Token, TLS: shown.TLS})
 		if err != nil {
 			return err
 		}
@@ -169,9 +172,9 @@ func askRegistry(shown credentials) func(ctx context.Context, url string) error 
 }
 
 // askQueen finds out whether a queen answers, and talks to us.
-func askQueen(shown credentials) func(ctx context.Context, url string) error {
+func askQueen(shown credentials.Shown) func(ctx context.Context, url string) error {
 	return func(ctx context.Context, url string) error {
-		c, err := queen.New(queen.Config{URL: url, Token: shown.token, TLS: shown.tls})
+		c, err := queen.New(queen.Config{URL: url, Token: shown.Token, TLS: shown.TLS})
 		if err != nil {
 			return err
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/rbee-launch/rbee-launch/engines"
 	"github.com/rbee-launch/rbee-launch/internal/cli"
+	"github.com/rbee-launch/rbee-launch/internal/credentials"
 	"github.com/rbee-launch/rbee-launch/internal/doctor"
 	"github.com/rbee-launch/rbee-launch/launch"
 	"github.com/rbee-launch/rbee-launch/ports"
@@ -72,14 +73,14 @@ func (c *doctorCmd) facts(ctx context.Context) (doctor.Facts, error) {
 }
 
 // queenURL is where launches would look for the queen.
-func (c *doctorCmd) queenURL(ctx context.Context, shown credentials) string {
+func (c *doctorCmd) queenURL(ctx context.Context, shown credentials.Shown) string {
 	switch {
 	case c.QueenURL != nil:
 		return *c.QueenURL
 	case c.RegistryURL == "":
 		return queen.DefaultURL
 	}
-	r, err := registry.NewClient(registry.Config{URL: c.RegistryURL, Token: shown.token, TLS: shown.tls})
+	r, err := registry.NewClient(registry.Config{URL: c.RegistryURL, Token: shown.Token, TLS: shown.TLS})
 	if err != nil {
 		return queen.DefaultURL
 	}

@@ -137,7 +137,7 @@ func (f knownFlags) config(cfg launch.Config) (_ launch.Config, closer func(), e
 	}
 	if f.RegistryURL != "" {
 		cfg.Registry, err = registry.NewClient(registry.Config{
-			URL: f.RegistryURL, Token: shown.token, TLS: shown.tls, CacheDir: program.RegistryCache(),
+			URL: f.RegistryURL, Token: shown.Token, TLS: shown.TLS, CacheDir: program.RegistryCache(),
 		})
 		if err != nil {
 			return cfg, closer, cli.WithCode(cli.CodeUsage, err)
@@ -147,7 +147,7 @@ func (f knownFlags) config(cfg launch.Config) (_ launch.Config, closer func(), e
 	if f.QueenURL != nil && *f.QueenURL == "" {
 		return cfg, closer, nil
 	}
-	q := queen.Config{SpawnedBy: f.SpawnedBy, Token: shown.token, TLS: shown.tls}
+	q := queen.Config{SpawnedBy: f.SpawnedBy, Token: shown.Token, TLS: shown.TLS}
 	switch {
 	case f.QueenURL != nil:
 		q.URL = *f.QueenURL

@@ -41,7 +41,7 @@ func (c *psCmd) everybody(call *cli.Call) (*everybody, error) {
 	if at, err := url.Parse(c.RegistryURL); err == nil { // else NewClient says so
 		e.here = registry.Loopback(at.Hostname())
 	}
-	e.client, err = registry.NewClient(registry.Config{URL: c.RegistryURL, Token: shown.token, TLS: shown.tls})
+	e.client, err = registry.NewClient(registry.Config{URL: c.RegistryURL, Token: shown.Token, TLS: shown.TLS})
 	if err != nil {
 		return nil, cli.WithCode(cli.CodeUsage, err)
 	}

@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
-	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/rbee-launch/rbee-launch/internal/cli"
 	"github.com/rbee-launch/rbee-launch/internal/httpd"
@@ -104,21 +101,4 @@ func (a Access) tokenPath() (string, error) {
 	}
 	dir, err := cli.StateDir()
 	return filepath.Join(dir, "token"), err
-}
-
-// shown is what this server shows others on other machines, which is the token that it
-// asks for itself: a cluster has one. Both are "" where there is none.
-func (a Access) shown() (file, token string, err error) {
-	if file, err = a.tokenPath(); err != nil {
-		return "", "", err
-	}
-	text, err := os.ReadFile(file)
-	switch {
-	case err == nil:
-		return file, strings.TrimSpace(string(text)), nil
-	case errors.Is(err, fs.ErrNotExist) && a.TokenFile == "":
-		return "", "", nil
-	default:
-		return "", "", cli.WithCode(cli.CodeUsage, fmt.Errorf("--token-file: %w", err))
-	}
 }

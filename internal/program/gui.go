@@ -32,13 +32,13 @@ func (g *GUI) Run(call *cli.Call) error {
 	if err != nil {
 		return err
 	}
-	file, token, err := g.shown()
+	shown, err := Trust{}.Shown(g.TokenFile)
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	here.TokenFile = file
+	here.TokenFile = Trust{}.Files(g.TokenFile).Token
 	one, err := gui.New(call.Context, gui.Config{
-		ID: g.ID, Advertise: g.Advertise, RegistryURL: g.RegistryURL.RegistryURL, QueenURL: g.QueenURL, Token: token,
+		ID: g.ID, Advertise: g.Advertise, RegistryURL: g.RegistryURL.RegistryURL, QueenURL: g.QueenURL, Token: shown.Token,
 		CacheDir: RegistryCache(), HeartbeatInterval: g.HeartbeatInterval, Version: cli.Version(),
 		Here: here, Access: access, Log: log,
 	})

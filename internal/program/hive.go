@@ -83,7 +83,8 @@ func (h *Hive) Run(call *cli.Call) error {
 	if h.Advertise == "" && httpd.IsLoopback(ln.Addr().String()) {
 		cfg.Advertise = "localhost" // whatever the address, nobody else gets in
 	}
-	if cfg.TokenFile, _, err = h.shown(); err != nil {
+	cfg.TokenFile = Trust{}.Files(h.TokenFile).Token
+	if _, err = (Trust{}).Shown(h.TokenFile); err != nil {
 		return errors.Join(err, ln.Close())
 	}
 	one, err := hive.New(cfg)
