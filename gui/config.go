@@ -2,6 +2,7 @@ package gui
 
 import (
 	"cmp"
+	"crypto/tls"
 	"log/slog"
 	"time"
 
@@ -12,12 +13,13 @@ import (
 
 // Config is a GUI's configuration. Here must be set.
 type Config struct {
-	ID                string  // its component_id; "gui" when empty
-	Advertise         string  // the host under which others reach it; "localhost" when empty
-	RegistryURL       string  // "" is none
-	QueenURL          *string // nil: the one that the registry knows, else the default; "" is none
-	Token             string  // what those on other machines want to see
-	CacheDir          string  // where the registry's last word is kept; nowhere when empty
+	ID                string      // its component_id; "gui" when empty
+	Advertise         string      // the host under which others reach it; "localhost" when empty
+	RegistryURL       string      // "" is none
+	QueenURL          *string     // nil: the one that the registry knows, else the default; "" is none
+	Token             string      // what those on other machines want to see
+	TLS               *tls.Config // for those at https URLs; trusts the system's roots when nil
+	CacheDir          string      // where the registry's last word is kept; nowhere when empty
 	HeartbeatInterval time.Duration
 	Version           string // the program's, for people
 

@@ -51,7 +51,7 @@ func (c Cluster) Stream(leaving chan struct{}) http.Handler {
 
 // ToWorker is what is passed on to workers.
 func (c Cluster) ToWorker() http.Handler {
-	g := &GUI{cluster: c.c, transport: transport()}
+	g := &GUI{cluster: c.c, transport: transport(nil)}
 	return httpd.Routes(nil, []httpd.Route{{Method: "GET", Path: "/api/workers/{id}/v1/models", Handler: g.toWorker}})
 }
 

@@ -41,7 +41,7 @@ func New(ctx context.Context, cfg Config) (*GUI, error) {
 		return nil, err
 	}
 	g := &GUI{
-		cfg: cfg, log: cfg.Log, here: here, cluster: newCluster(cfg.RegistryURL, cfg.Here.Advertise, 2*cfg.HeartbeatInterval), transport: transport(),
+		cfg: cfg, log: cfg.Log, here: here, cluster: newCluster(cfg.RegistryURL, cfg.Here.Advertise, 2*cfg.HeartbeatInterval), transport: transport(cfg.TLS),
 		proxyLog: slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
 		page:     newPage(built()), leaving: make(chan struct{}),
 	}
@@ -90,7 +90,7 @@ func (g *GUI) Run(ctx context.Context, ln net.Listener) error {
 	group, ctx := errgroup.WithContext(ctx)
 	if g.cfg.RegistryURL != "" {
 		reg, err := registry.NewClient(registry.Config{
-			URL: g.cfg.RegistryURL, Token: g.cfg.Token, CacheDir: g.cfg.CacheDir, HeartbeatInterval: g.cfg.HeartbeatInterval, Log: g.log,
+			URL: g.cfg.RegistryURL, Token: g.cfg.Token, TLS: g.cfg.TLS, CacheDir: g.cfg.CacheDir, HeartbeatInterval: g.cfg.HeartbeatInterval, Log: g.log,
 		})
 		if err != nil {
 			return errors.Join(err, ln.Close())

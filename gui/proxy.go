@@ -2,6 +2,7 @@ package gui
 
 import (
 	"bytes"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
@@ -152,9 +153,10 @@ var harmless = []string{
 }
 
 // transport keeps no connection for long: model servers close theirs early.
-func transport() *http.Transport {
+func transport(trust *tls.Config) *http.Transport {
 	return &http.Transport{
 		DialContext:        (&net.Dialer{Timeout: 3 * time.Second}).DialContext,
+		TLSClientConfig:    trust.Clone(), // a Transport writes to its own; nil stays nil
 		DisableCompression: true,
 		IdleConnTimeout:    3 * time.Second,
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/rbee-launch/rbee-launch/internal/credentials"
 	"github.com/rbee-launch/rbee-launch/internal/httpd"
 	"github.com/rbee-launch/rbee-launch/ports"
 	"github.com/rbee-launch/rbee-launch/registry"
@@ -22,9 +23,9 @@ type Config struct {
 	Advertise   string
 	RegistryURL string  // "" is none
 	QueenURL    *string // for the workers; nil: the one that the registry knows, else the default; "" is none
-	// TokenFile holds what registries and queens on other machines want to see; none when
-	// empty. It is read anew by each keeper.
-	TokenFile         string
+	// Credentials are what registries and queens on other machines are shown, and known by.
+	// They are read anew by each keeper.
+	Credentials       credentials.Files
 	HeartbeatInterval time.Duration // its own and its workers', to the registry; registry.HeartbeatInterval when zero
 
 	// Keeper is the command that runs Keep with a job; see there.

@@ -106,12 +106,12 @@ func (h *Hive) Run(ctx context.Context, ln net.Listener) error {
 	access.Hosts = append([]string{advertised}, access.Hosts...) // the name we gave out ourselves
 	g, ctx := errgroup.WithContext(ctx)
 	if h.cfg.RegistryURL != "" {
-		token, err := readToken(h.cfg.TokenFile)
+		shown, err := h.cfg.Credentials.Read()
 		if err != nil {
 			return errors.Join(err, ln.Close())
 		}
 		reg, err := registry.NewClient(registry.Config{
-			URL: h.cfg.RegistryURL, Token: token, HeartbeatInterval: h.cfg.HeartbeatInterval, Log: h.log,
+			URL: h.cfg.RegistryURL, Token: shown.Token, TLS: shown.TLS, HeartbeatInterval: h.cfg.HeartbeatInterval, Log: h.log,
 		})
 		if err != nil {
 			return errors.Join(err, ln.Close())

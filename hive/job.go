@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rbee-launch/rbee-launch/hive/client"
+	"github.com/rbee-launch/rbee-launch/internal/credentials"
 	"github.com/rbee-launch/rbee-launch/launch/sidecar"
 	"github.com/rbee-launch/rbee-launch/ports"
 )
@@ -30,7 +31,7 @@ type Job struct {
 
 	RegistryURL       string        `json:"registry_url,omitempty"`
 	QueenURL          *string       `json:"queen_url,omitempty"`
-	TokenFile         string        `json:"token_file,omitempty"`
+	credentials.Files               // names alone
 	HeartbeatInterval time.Duration `json:"heartbeat_interval"`
 
 	EngineFile string `json:"engine_file,omitempty"`

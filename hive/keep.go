@@ -1,10 +1,7 @@
 package hive
 
 import (
-	"fmt"
-	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/rbee-launch/rbee-launch/engines"
 	"github.com/rbee-launch/rbee-launch/launch"
@@ -59,18 +56,18 @@ func (j Job) engine() (*launch.Engine, error) {
 // register opens the clients of the registry and the queen.
 func (j Job) register(cfg *launch.Config) (closer func(), err error) {
 	closer = func() {}
-	token, err := readToken(j.TokenFile)
+	shown, err := j.Files.Read()
 	if err != nil {
 		return closer, err
 	}
 	if j.RegistryURL != "" {
-		cfg.Registry, err = registry.NewClient(registry.Config{URL: j.RegistryURL, Token: token})
+		cfg.Registry, err = registry.NewClient(registry.Config{URL: j.RegistryURL, Token: shown.Token, TLS: shown.TLS})
 		if err != nil {
 			return closer, err
 		}
 		closer = cfg.Registry.Close
 	}
-	q := queen.Config{SpawnedBy: j.SpawnedBy, Token: token}
+	q := queen.Config{SpawnedBy: j.SpawnedBy, Token: shown.Token, TLS: shown.TLS}
 	switch {
 	case j.QueenURL != nil && *j.QueenURL == "":
 		return closer, nil
@@ -84,16 +81,4 @@ func (j Job) register(cfg *launch.Config) (closer func(), err error) {
 	}
 	closeRegistry := closer
 	return func() { cfg.Queen.Close(); closeRegistry() }, nil
-}
-
-// readToken is "" for no file.
-func readToken(path string) (string, error) {
-	if path == "" {
-		return "", nil
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return "", fmt.Errorf("read the token: %w", err)
-	}
-	return strings.TrimSpace(string(text)), nil
 }

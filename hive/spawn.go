@@ -109,7 +109,7 @@ func (h *Hive) job(ctx context.Context, req client.SpawnRequest) (Job, error) {
 		Type: req.WorkerType, Model: model, Engine: found.Name, Args: args, SpawnedBy: h.cfg.SpawnedBy,
 		Request: req,
 		Port:    cmp.Or(req.Port, port), Ports: h.cfg.Ports, Host: h.cfg.Host, Advertise: h.cfg.advertise(ctx),
-		RegistryURL: h.cfg.RegistryURL, QueenURL: h.cfg.QueenURL, TokenFile: h.cfg.TokenFile,
+		RegistryURL: h.cfg.RegistryURL, QueenURL: h.cfg.QueenURL, Files: h.cfg.Credentials,
 		HeartbeatInterval: h.cfg.HeartbeatInterval,
 		EngineFile:        h.cfg.EngineFile, RuntimeDir: h.cfg.RuntimeDir, StateDir: h.cfg.StateDir,
 	}

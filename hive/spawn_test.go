@@ -379,8 +379,8 @@ func TestToken(t *testing.T) {
 	var said strings.Builder
 	hear := func(text string) { mu.Lock(); defer mu.Unlock(); said.WriteString(text) }
 	b := newBox(t, func(c *hive.Config) {
-		c.TokenFile = filepath.Join(filepath.Dir(c.StateDir), "token")
-		if err := os.WriteFile(c.TokenFile, []byte(secret+"\n"), 0o600); err != nil {
+		c.Credentials.Token = filepath.Join(filepath.Dir(c.StateDir), "token")
+		if err := os.WriteFile(c.Credentials.Token, []byte(secret+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		keeper := c.Keeper
@@ -406,7 +406,7 @@ func TestToken(t *testing.T) {
 		}
 	}
 	b.leave()
-	if text := said.String(); strings.Contains(text, secret) || !strings.Contains(text, b.cfg.TokenFile) || !strings.Contains(text, w.InstanceID) {
+	if text := said.String(); strings.Contains(text, secret) || !strings.Contains(text, b.cfg.Credentials.Token) || !strings.Contains(text, w.InstanceID) {
 		t.Errorf("the token is in it, or not all was heard: %s", text)
 	}
 }

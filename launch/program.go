@@ -77,18 +77,24 @@ func (t Target) fill(args []string) []string {
 // Own is one of rbee's own programs, which answer GET /health. It is looked for
 // beside this program, then in PATH; else this program runs it under that name,
 // which its main must then know. It is asked by plain HTTP, so that it does not
-// inherit variables by which it would speak TLS.
+// inherit variables by which it would speak TLS; those of what it calls others with, it does.
 func Own(name string, args ...string) Program {
 	command := Command(append([]string{name}, args...), Health{HTTP: "/health"})
 	return func(ctx context.Context, at Target) (supervisor.Spec, error) {
 		spec, err := command(ctx, at)
 		if err == nil {
-			spec.Env = slices.DeleteFunc(spec.Env, func(entry string) bool { return strings.HasPrefix(entry, "RBEE_TLS_") })
+			spec.Env = slices.DeleteFunc(spec.Env, func(entry string) bool {
+				name, _, _ := strings.Cut(entry, "=")
+				return slices.Contains(serversTLS, name)
+			})
 			spec.Path, err = FindOwn(name)
 		}
 		return spec, err
 	}
 }
+
+// serversTLS are the variables by which our servers speak TLS.
+var serversTLS = []string{"RBEE_TLS_CERT", "RBEE_TLS_KEY", "RBEE_TLS_CLIENT_CA"}
 
 // FindOwn is the file that Own runs.
 func FindOwn(name string) (string, error) {

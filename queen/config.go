@@ -2,6 +2,7 @@ package queen
 
 import (
 	"cmp"
+	"crypto/tls"
 	"log/slog"
 	"time"
 
@@ -15,7 +16,8 @@ type Config struct {
 	ID                string        // her component_id; "queen" when empty
 	Advertise         string        // the host under which others reach her; "localhost" when empty
 	RegistryURL       string        // "" is none
-	Token             string        // what a registry and workers on other machines want to see
+	Token             string        // what a registry, hives and workers on other machines want to see
+	TLS               *tls.Config   // for those at https URLs; trusts the system's roots when nil
 	HeartbeatInterval time.Duration // hers, to the registry; registry.HeartbeatInterval when zero
 	PollInterval      time.Duration // between looks at a registry that can't be watched; 1 s when zero
 	CacheDir          string        // where the registry's last answers outlive her; "" is nowhere

@@ -48,7 +48,7 @@ func (q *Queen) asker() *http.Client {
 	return &http.Client{
 		Timeout:       q.cfg.FetchTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport:     &http.Transport{DisableKeepAlives: true, MaxResponseHeaderBytes: 32 << 10},
+		Transport:     &http.Transport{DisableKeepAlives: true, TLSClientConfig: q.cfg.TLS.Clone(), MaxResponseHeaderBytes: 32 << 10},
 	}
 }
 

@@ -38,7 +38,7 @@ func New(cfg Config) *Queen {
 	cfg = cfg.withDefaults()
 	q := &Queen{
 		cfg: cfg, log: cfg.Log, table: newTable(cfg), hurried: make(chan struct{}, 1),
-		loads: newLoads(), transport: upstream(cfg.Limits), metrics: newFigures(), spawns: newSpawns(),
+		loads: newLoads(), transport: upstream(cfg.Limits, cfg.TLS), metrics: newFigures(), spawns: newSpawns(),
 	}
 	q.following.Store(noRegistry)
 	return q
@@ -90,7 +90,7 @@ func (q *Queen) Run(ctx context.Context, ln net.Listener) error {
 	g, ctx := errgroup.WithContext(ctx)
 	if q.cfg.RegistryURL != "" {
 		reg, err := registry.NewClient(registry.Config{
-			URL: q.cfg.RegistryURL, Token: q.cfg.Token, Log: q.log,
+			URL: q.cfg.RegistryURL, Token: q.cfg.Token, TLS: q.cfg.TLS, Log: q.log,
 			HeartbeatInterval: q.cfg.HeartbeatInterval, PollInterval: q.cfg.PollInterval, CacheDir: q.cfg.CacheDir,
 		})
 		if err != nil {

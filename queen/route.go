@@ -1,6 +1,7 @@
 package queen
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
@@ -35,9 +36,10 @@ var (
 
 // upstream is how workers are asked: at the address that they told and nowhere else, with
 // no proxy in between, and without this side's own ideas of compression.
-func upstream(l Limits) *http.Transport {
+func upstream(l Limits, trust *tls.Config) *http.Transport {
 	return &http.Transport{
 		DialContext:            (&net.Dialer{Timeout: l.Connect}).DialContext,
+		TLSClientConfig:        trust.Clone(), // a Transport writes to its own; nil stays nil
 		TLSHandshakeTimeout:    l.Connect,
 		DisableCompression:     true,
 		MaxIdleConnsPerHost:    256,

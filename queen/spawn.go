@@ -160,7 +160,7 @@ func (q *Queen) ask(ctx context.Context, o *offer) {
 // closes it.
 func (q *Queen) hiveAt(c registry.Component) (*hive.Client, error) {
 	return hive.New(hive.Config{
-		URL: c.URL(), Token: q.cfg.Token, Timeout: q.cfg.FetchTimeout, Away: q.cfg.OfflineAfter,
+		URL: c.URL(), Token: q.cfg.Token, TLS: q.cfg.TLS, Timeout: q.cfg.FetchTimeout, Away: q.cfg.OfflineAfter,
 	})
 }
 

@@ -45,7 +45,7 @@ func (w *Worker) announcements(addr net.Addr) (news []*registry.Announcement, ha
 	}
 	find := client.Default
 	if w.cfg.RegistryURL != "" {
-		reg, err := registry.NewClient(registry.Config{URL: w.cfg.RegistryURL, Token: w.cfg.Token, CacheDir: w.cfg.CacheDir, Log: w.log})
+		reg, err := registry.NewClient(registry.Config{URL: w.cfg.RegistryURL, Token: w.cfg.Token, TLS: w.cfg.TLS, CacheDir: w.cfg.CacheDir, Log: w.log})
 		if err != nil {
 			return nil, nil, err
 		}
@@ -54,7 +54,7 @@ func (w *Worker) announcements(addr net.Addr) (news []*registry.Announcement, ha
 		find = client.Through(reg)
 	}
 	if w.cfg.QueenURL != "" || w.cfg.FindQueen {
-		queen, err := client.New(client.Config{URL: w.cfg.QueenURL, Find: find, Token: w.cfg.Token, Log: w.log})
+		queen, err := client.New(client.Config{URL: w.cfg.QueenURL, Find: find, Token: w.cfg.Token, TLS: w.cfg.TLS, Log: w.log})
 		if err != nil {
 			hangUp()
 			return nil, nil, err

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -44,6 +45,7 @@ type Config struct {
 	HeartbeatInterval time.Duration // to the registry; twice that to the queen; registry.HeartbeatInterval when zero
 	Advertise         string        // the host under which others reach it; "localhost" when empty
 	Token             string        // what the registry and the queen want to see from another machine
+	TLS               *tls.Config   // for those at https URLs; trusts the system's roots when nil
 	CacheDir          string        // where the registry's last answers outlive it; "" is nowhere
 
 	Access httpd.Access

@@ -88,7 +88,7 @@ func (f daemonFlags) launch(call *cli.Call, name, listen string, runs func(conte
 	if err != nil || port < 1 || port > 65535 {
 		return cli.WithCode(cli.CodeUsage, fmt.Errorf("--listen: %q is no port: 1-65535 are", portText))
 	}
-	if slices.ContainsFunc(f.Extra, func(arg string) bool { return strings.HasPrefix(arg, "--tls-") }) {
+	if slices.ContainsFunc(f.Extra, speaksTLS) {
 		return cli.WithCode(cli.CodeUsage, cli.WithHint(
 			fmt.Errorf("%s can't be launched with TLS: whether it is ready is asked by plain HTTP", name),
 			"start %s itself, or as a service of systemd's", name))
@@ -109,6 +109,12 @@ func (f daemonFlags) launch(call *cli.Call, name, listen string, runs func(conte
 		_, err = fmt.Fprintf(out, "%s runs already: %s%s\n", name, url, holder(call.Context, port))
 	}
 	return err
+}
+
+// speaksTLS reports whether a daemon's flag is for its own server.
+func speaksTLS(arg string) bool {
+	flag, _, _ := strings.Cut(arg, "=")
+	return slices.Contains([]string{"--tls-cert", "--tls-key", "--tls-client-ca"}, flag)
 }
 
 // holder names the process that listens on a port: " (pid 42)".

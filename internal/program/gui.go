@@ -18,6 +18,7 @@ type GUI struct {
 	RegistryURL
 	Beats
 	Access
+	Trust
 	cli.LogFlags
 }
 
@@ -32,13 +33,15 @@ func (g *GUI) Run(call *cli.Call) error {
 	if err != nil {
 		return err
 	}
-	shown, err := Trust{}.Shown(g.TokenFile)
+	shown, err := g.Shown(g.TokenFile)
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	here.TokenFile = Trust{}.Files(g.TokenFile).Token
+	if here.Credentials, err = g.Files(g.TokenFile).Absolute(); err != nil {
+		return errors.Join(err, ln.Close())
+	}
 	one, err := gui.New(call.Context, gui.Config{
-		ID: g.ID, Advertise: g.Advertise, RegistryURL: g.RegistryURL.RegistryURL, QueenURL: g.QueenURL, Token: shown.Token,
+		ID: g.ID, Advertise: g.Advertise, RegistryURL: g.RegistryURL.RegistryURL, QueenURL: g.QueenURL, Token: shown.Token, TLS: shown.TLS,
 		CacheDir: RegistryCache(), HeartbeatInterval: g.HeartbeatInterval, Version: cli.Version(),
 		Here: here, Access: access, Log: log,
 	})

@@ -62,6 +62,7 @@ type Hive struct {
 	RegistryURL
 	Beats
 	Access
+	Trust
 	cli.LogFlags
 }
 
@@ -83,8 +84,10 @@ func (h *Hive) Run(call *cli.Call) error {
 	if h.Advertise == "" && httpd.IsLoopback(ln.Addr().String()) {
 		cfg.Advertise = "localhost" // whatever the address, nobody else gets in
 	}
-	cfg.TokenFile = Trust{}.Files(h.TokenFile).Token
-	if _, err = (Trust{}).Shown(h.TokenFile); err != nil {
+	if _, err = h.Shown(h.TokenFile); err == nil { // else they are told of now, and not with the first worker
+		cfg.Credentials, err = h.Files(h.TokenFile).Absolute()
+	}
+	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
 	one, err := hive.New(cfg)

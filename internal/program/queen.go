@@ -19,6 +19,7 @@ type Queen struct {
 	RegistryURL
 	Beats
 	Access
+	Trust
 	cli.LogFlags
 }
 
@@ -29,13 +30,13 @@ func (q *Queen) Run(call *cli.Call) error {
 	if err != nil {
 		return err
 	}
-	shown, err := Trust{}.Shown(q.TokenFile)
+	shown, err := q.Shown(q.TokenFile)
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
 	log.Info("queen-rbee listens", "addr", ln.Addr())
 	her := queen.New(queen.Config{
-		ID: q.ID, Advertise: advertised(call.Context, q.Advertise, ln, q.RegistryURL.RegistryURL), RegistryURL: q.RegistryURL.RegistryURL, Token: shown.Token,
+		ID: q.ID, Advertise: advertised(call.Context, q.Advertise, ln, q.RegistryURL.RegistryURL), RegistryURL: q.RegistryURL.RegistryURL, Token: shown.Token, TLS: shown.TLS,
 		HeartbeatInterval: q.HeartbeatInterval, PollInterval: q.PollInterval, OfflineAfter: q.OfflineAfter,
 		Hurry: call.Hurry, CacheDir: RegistryCache(),
 		Access: access, Log: log,

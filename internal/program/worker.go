@@ -26,6 +26,7 @@ type Worker struct {
 	RegistryURL
 	Beats
 	Access
+	Trust
 	cli.LogFlags
 
 	LoadTime        time.Duration `help:"How long it pretends to load." group:"Simulation:"`
@@ -52,6 +53,10 @@ func (w *Worker) Run(call *cli.Call) error {
 	if err != nil {
 		return err
 	}
+	shown, err := w.Shown(w.TokenFile)
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
 	cfg := worker.Config{
 		WorkerID: w.WorkerID, Model: w.Model,
 		LoadTime: w.LoadTime, TokensPerSecond: w.TokensPerSecond, Memory: w.MemoryMB << 20,
@@ -62,7 +67,7 @@ func (w *Worker) Run(call *cli.Call) error {
 		},
 		Hurry:       call.Hurry,
 		RegistryURL: w.RegistryURL.RegistryURL, FindQueen: w.QueenURL == nil,
-		HeartbeatInterval: w.HeartbeatInterval, Advertise: advertised(ctx, w.Advertise, ln, w.RegistryURL.RegistryURL), Token: access.Token,
+		HeartbeatInterval: w.HeartbeatInterval, Advertise: advertised(ctx, w.Advertise, ln, w.RegistryURL.RegistryURL), Token: shown.Token, TLS: shown.TLS,
 		CacheDir: RegistryCache(), Access: access, Log: log,
 	}
 	if w.QueenURL != nil {
