@@ -128,7 +128,7 @@ func (g *GUI) passOn(w http.ResponseWriter, r *http.Request, to, path string) er
 		Transport:      g.transport,
 		FlushInterval:  -1,
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
-			httpd.WriteProblem(w, httpd.Errorf(http.StatusBadGateway, codeUnreachable, "%s does not answer: %v", to, err))
+			httpd.WriteProblem(w, httpd.Errorf(http.StatusBadGateway, codeUnreachable, "%s does not answer: %v", to, registry.Untrusted(err)))
 		},
 		ErrorLog: g.proxyLog,
 	}

@@ -67,6 +67,8 @@ func (q *Queen) fetch(ctx context.Context, ask *http.Client, m member) {
 		return
 	case err == nil:
 		q.log.Info("capabilities known", "type", m.Kind, "id", m.ID)
+	case m.ask.tried.IsZero() && errors.Is(err, registry.ErrUntrusted):
+		q.log.Warn("the certificate is not trusted: going on trying", "type", m.Kind, "id", m.ID, "err", err)
 	default:
 		q.log.Debug("no capabilities", "type", m.Kind, "id", m.ID, "err", err)
 	}
@@ -85,7 +87,7 @@ func (q *Queen) fetchCapabilities(ctx context.Context, ask *http.Client, c regis
 	registry.ShowToken(req, q.cfg.Token)
 	resp, err := ask.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("fetch the capabilities of %s: %w", c.ID, err)
+		return nil, fmt.Errorf("fetch the capabilities of %s: %w", c.ID, registry.Untrusted(err))
 	}
 	defer resp.Body.Close()
 	caps, err := readCapabilities(resp)

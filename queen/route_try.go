@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rbee-launch/rbee-launch/internal/httpd"
+	"github.com/rbee-launch/rbee-launch/registry"
 )
 
 // try is a request that is with one worker.
@@ -52,7 +53,7 @@ func (q *Queen) try(w http.ResponseWriter, r *http.Request, able []target, body 
 	}
 	resp, err := q.transport.RoundTrip(out)
 	if err != nil {
-		return 0, t.judge(ctx, r, err, !connected.Load() || dialing(err))
+		return 0, t.judge(ctx, r, registry.Untrusted(err), !connected.Load() || dialing(err))
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode < 200 || resp.StatusCode >= 300 && resp.StatusCode < 400 {

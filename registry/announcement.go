@@ -154,7 +154,7 @@ func (s *session) failed(err error) {
 	s.failures++
 	if s.failures == 1 || s.failures == 10 || s.failures%100 == 0 {
 		say := s.log.Warn
-		if errors.Is(err, ErrUnreachable) {
+		if errors.Is(err, ErrUnreachable) && !errors.Is(err, ErrUntrusted) {
 			say = s.log.Info // one that is away, or not there yet, is nothing out of the ordinary
 		}
 		say("not registered: going on trying", "failures", s.failures, "err", err)

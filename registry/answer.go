@@ -88,16 +88,13 @@ func (c *Client) tell(ctx context.Context, method, path string, body, answer any
 func (c *Client) send(ctx context.Context, req *resty.Request, method, path string) (*resty.Response, error) {
 	resp, err := req.SetContext(ctx).Execute(method, path)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+		return nil, fmt.Errorf("%w: %w", ErrUnreachable, Untrusted(err))
 	}
 	switch status := resp.StatusCode(); {
 	case status == http.StatusOK, status == http.StatusNotModified:
 		return resp, nil
 	default:
-		refusal := &Refusal{}
-		_ = json.Unmarshal(resp.Body(), refusal) // what is no problem+json has its status to tell
-		refusal.Status = status
-		return nil, refusal
+		return nil, ReadRefusal(status, resp.Body())
 	}
 }
 

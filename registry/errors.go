@@ -1,9 +1,12 @@
 package registry
 
 import (
+	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 )
 
 // What callers branch on, with errors.Is.
@@ -16,7 +19,19 @@ var (
 	ErrConflict = errors.New("another queen is online")
 	// ErrUnreachable: no answer came; the cause is wrapped beside it.
 	ErrUnreachable = errors.New("no answer")
+	// ErrUntrusted: no answer came since the server's certificate is signed by no CA that
+	// is known here. To try again is of no use until one is.
+	ErrUntrusted = errors.New("--tls-ca FILE names the CA that has signed it")
 )
+
+// Untrusted adds ErrUntrusted to why no answer came, where that is the reason.
+func Untrusted(err error) error {
+	var unknown x509.UnknownAuthorityError
+	if !errors.As(err, &unknown) || errors.Is(err, ErrUntrusted) {
+		return err
+	}
+	return fmt.Errorf("%w (%w)", err, ErrUntrusted)
+}
 
 // The stable codes of the problems behind the errors above.
 const (
@@ -32,6 +47,23 @@ type Refusal struct {
 	Code   string `json:"code"`   // stable; "" when something else than a registry answered
 	Detail string `json:"detail"`
 	Field  string `json:"field"` // the JSON field at fault, if one is
+}
+
+// plainHTTP is what net/http's servers of TLS answer those who speak none.
+const plainHTTP = "Client sent an HTTP request to an HTTPS server"
+
+// ReadRefusal reads an answer that is an error. What is no problem+json, since something else
+// than a server of ours has answered, has its status to tell.
+func ReadRefusal(status int, body []byte) *Refusal {
+	r := &Refusal{}
+	if json.Unmarshal(body, r) != nil {
+		r = &Refusal{}
+		if status == http.StatusBadRequest && strings.HasPrefix(string(body), plainHTTP) {
+			r.Detail = "it speaks TLS: its URL begins with https://"
+		}
+	}
+	r.Status = status
+	return r
 }
 
 // Error gives the server's own words, else the HTTP status.

@@ -154,7 +154,7 @@ func (f *follower) open(ctx context.Context) (*http.Response, error) {
 	}
 	resp, err := f.c.streams.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+		return nil, fmt.Errorf("%w: %w", ErrUnreachable, Untrusted(err))
 	}
 	if media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); resp.StatusCode == http.StatusOK && media == "text/event-stream" {
 		return resp, nil
@@ -163,12 +163,9 @@ func (f *follower) open(ctx context.Context) (*http.Response, error) {
 	if resp.StatusCode == http.StatusOK {
 		return nil, &unwatchable{err: fmt.Errorf("a stream of events is wanted, and it answers with %q", resp.Header.Get("Content-Type"))}
 	}
-	refusal := &Refusal{}
 	text, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
-	_ = json.Unmarshal(text, refusal) // what is no problem+json has its status to tell
-	refusal.Status = resp.StatusCode
 	seconds, _ := strconv.ParseUint(resp.Header.Get("Retry-After"), 10, 16)
-	return nil, &unwatchable{err: refusal, again: time.Duration(seconds) * time.Second}
+	return nil, &unwatchable{err: ReadRefusal(resp.StatusCode, text), again: time.Duration(seconds) * time.Second}
 }
 
 // take puts one event into the copy. synced: the copy is what the next change follows on.

@@ -64,7 +64,7 @@ func (c *doctorCmd) facts(ctx context.Context) (doctor.Facts, error) {
 	}
 	f := doctor.Gather(ctx, doctor.Config{
 		Ports: ports.Config{Range: c.Ports}, RuntimeDir: cli.RuntimePath(), StateDir: state,
-		Registry: doctor.Daemon{URL: c.RegistryURL, Ask: askRegistry(shown)},
+		Registry: doctor.Daemon{URL: c.RegistryURL, Ask: askRegistry(shown), TLS: shown.TLS},
 		Queen:    doctor.Daemon{URL: c.queenURL(ctx, shown), Ask: askQueen(shown)},
 	})
 	f.Engines.Installed, f.Engines.Err = installedEngines(c.EngineFile)

@@ -86,7 +86,7 @@ func refusedSpawn(err error) error {
 		return cli.WithCode(cli.CodeUsage, err)
 	case errors.As(err, &refused) && refused.Code == queen.CodeNoHive:
 		return cli.WithCode(cli.CodeLaunchFailed, cli.WithHint(err, "'rbee-hive' on a machine makes it one that can; 'rbee-launch worker' launches one here"))
-	case errors.Is(err, registry.ErrUnreachable):
+	case errors.Is(err, registry.ErrUnreachable) && !errors.Is(err, registry.ErrUntrusted):
 		return cli.WithCode(cli.CodeLaunchFailed, cli.WithHint(err, "is queen-rbee running? --queen-url URL names another one"))
 	default:
 		return cli.WithCode(cli.CodeLaunchFailed, err)

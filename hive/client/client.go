@@ -127,7 +127,7 @@ func (c *Client) Stop(ctx context.Context, id string) error {
 	}
 	resp, err := c.stream.Do(req)
 	if err != nil {
-		return fmt.Errorf("stop %s: %w: %w", id, registry.ErrUnreachable, err)
+		return fmt.Errorf("stop %s: %w: %w", id, registry.ErrUnreachable, registry.Untrusted(err))
 	}
 	defer resp.Body.Close()
 	if err := refused(resp); err != nil {
@@ -152,10 +152,10 @@ func (c *Client) call(ctx context.Context, method, path string, body, out any) e
 	}
 	resp, err := req.Execute(method, c.cfg.URL+path)
 	if err != nil {
-		return fmt.Errorf("%w at %s: %w", registry.ErrUnreachable, c.cfg.URL, err)
+		return fmt.Errorf("%w at %s: %w", registry.ErrUnreachable, c.cfg.URL, registry.Untrusted(err))
 	}
 	if !resp.IsSuccess() {
-		return refusal(resp.StatusCode(), resp.Body())
+		return registry.ReadRefusal(resp.StatusCode(), resp.Body())
 	}
 	if out == nil {
 		return nil
@@ -173,15 +173,6 @@ func (c *Client) request(ctx context.Context, method, path string) (*http.Reques
 		registry.ShowToken(req, c.cfg.Token)
 	}
 	return req, err
-}
-
-func refusal(status int, body []byte) error {
-	r := &registry.Refusal{}
-	if json.Unmarshal(body, r) != nil {
-		r = &registry.Refusal{} // no problem+json: something else than a hive answered
-	}
-	r.Status = status
-	return r
 }
 
 // quiet keeps resty from writing to stderr: errors are returned.

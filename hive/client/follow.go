@@ -86,7 +86,7 @@ func (f *following) once(ctx context.Context) (Operation, error) {
 	defer silence.Stop()
 	resp, err := f.client.stream.Do(req)
 	if err != nil {
-		return Operation{}, fmt.Errorf("%w: %w", registry.ErrUnreachable, err)
+		return Operation{}, fmt.Errorf("%w: %w", registry.ErrUnreachable, registry.Untrusted(err))
 	}
 	defer resp.Body.Close()
 	if err := refused(resp); err != nil {
@@ -142,5 +142,5 @@ func refused(resp *http.Response) error {
 		return nil
 	}
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // what there is says why
-	return refusal(resp.StatusCode, body)
+	return registry.ReadRefusal(resp.StatusCode, body)
 }

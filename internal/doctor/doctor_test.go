@@ -1,7 +1,9 @@
 package doctor_test
 
 import (
+	"crypto/x509"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -98,8 +100,17 @@ func TestExamine(t *testing.T) {
 			"registry", doctor.Warn, "nobody listens", "rbee-launch up",
 		},
 		"a stranger": {
-			func(f *doctor.Facts) { f.Network.Registry.Is, f.Network.Registry.Holder = false, "nginx (pid 42)" },
-			"registry", doctor.Bad, "nginx (pid 42) has the port of http://127.0.0.1:7830 and is no registry", "--listen",
+			func(f *doctor.Facts) {
+				f.Network.Registry.Is, f.Network.Registry.Holder, f.Network.Registry.Err = false, "nginx (pid 42)", failed
+			},
+			"registry", doctor.Bad, "nginx (pid 42) has the port of http://127.0.0.1:7830 and is no registry: operation not permitted", "--listen",
+		},
+		"a CA of its own": {
+			func(f *doctor.Facts) {
+				f.Network.Registry.Is, f.Network.Registry.Holder = false, "rbee-registry (pid 42)"
+				f.Network.Registry.Err = fmt.Errorf("no answer: %w", x509.UnknownAuthorityError{})
+			},
+			"registry", doctor.Bad, "the certificate at http://127.0.0.1:7830 is signed by a CA that is not known here", "--tls-ca",
 		},
 		"an unknown stranger": {
 			func(f *doctor.Facts) { f.Network.Registry.Is, f.Network.Registry.Err = false, failed },

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"net/url"
@@ -33,6 +34,7 @@ type Daemon struct {
 	URL string // "" for none
 	// Ask finds out whether what answers is what is wanted.
 	Ask func(ctx context.Context, url string) error
+	TLS *tls.Config // for an https URL, when its clock is looked at; nil is the usual
 }
 
 // askLimit bounds each question to a daemon.
@@ -52,7 +54,7 @@ func Gather(ctx context.Context, cfg Config) Facts {
 	var asking sync.WaitGroup
 	asking.Go(func() { f.Network.Registry = cfg.Registry.look(ctx, "registry") })
 	asking.Go(func() { f.Network.Queen = cfg.Queen.look(ctx, "queen") })
-	asking.Go(func() { f.Clock.Now, f.Clock.Registry = clocks(ctx, cfg.Registry.URL) })
+	asking.Go(func() { f.Clock.Now, f.Clock.Registry = clocks(ctx, cfg.Registry) })
 	asking.Go(func() {
 		f.Network.Taken, f.Network.Err = ports.Leases(ctx, cfg.Ports)
 	})
@@ -145,18 +147,19 @@ func opens(ctx context.Context, host string, port int) bool {
 }
 
 // clocks reads the time here and, where there is an answer that tells it, there.
-func clocks(ctx context.Context, url string) (here, there time.Time) {
-	if url == "" {
+func clocks(ctx context.Context, registry Daemon) (here, there time.Time) {
+	if registry.URL == "" {
 		return time.Now(), there
 	}
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodHead, url+"/health", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, registry.URL+"/health", nil)
 	if err != nil {
 		return time.Now(), there
 	}
-	req.Close = true
-	resp, err := http.DefaultClient.Do(req)
+	asking := http.DefaultTransport.(*http.Transport).Clone()
+	asking.DisableKeepAlives, asking.TLSClientConfig = true, registry.TLS.Clone()
+	resp, err := (&http.Client{Transport: asking}).Do(req)
 	if err != nil {
 		return time.Now(), there
 	}

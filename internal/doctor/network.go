@@ -1,6 +1,8 @@
 package doctor
 
 import (
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -69,13 +71,16 @@ func someHolders(taken []ports.Holder) string {
 
 func service(s Service) Finding {
 	flag := "--" + s.Name + "-url"
+	var unknown x509.UnknownAuthorityError
 	switch {
 	case s.URL == "":
 		return ok(s.Name, "none is wanted")
 	case s.Is:
 		return ok(s.Name, "it answers at "+s.URL+heldBy(s))
+	case errors.As(s.Err, &unknown):
+		return bad(s.Name, "the certificate at "+s.URL+" is signed by a CA that is not known here", "--tls-ca FILE names that CA")
 	case s.Open && s.Holder != "":
-		return bad(s.Name, fmt.Sprintf("%s has the port of %s and is no %s", s.Holder, s.URL, s.Name),
+		return bad(s.Name, fmt.Sprintf("%s has the port of %s and is no %s: %v", s.Holder, s.URL, s.Name, s.Err),
 			fmt.Sprintf("stop it, or start the %s elsewhere (--listen) and tell the others where (%s)", s.Name, flag))
 	case s.Open:
 		return bad(s.Name, fmt.Sprintf("what answers at %s is no %s, or does not talk to us: %v", s.URL, s.Name, s.Err),

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -90,11 +91,14 @@ func Default(context.Context) (string, error) { return DefaultURL, nil }
 
 // Through finds the queen that the registry knows, else at DefaultURL: she may
 // be there without a registry. While the registry is away, where she was last known to
-// be counts.
+// be counts. It fails where there is a registry, and its certificate is not trusted.
 func Through(reg *registry.Client) func(context.Context) (string, error) {
 	return func(ctx context.Context) (string, error) {
 		answer, err := reg.Queen(ctx)
-		if err != nil || answer.Value == nil {
+		switch {
+		case errors.Is(err, registry.ErrUntrusted):
+			return "", err
+		case err != nil || answer.Value == nil:
 			return DefaultURL, nil
 		}
 		return answer.Value.URL(), nil
@@ -187,7 +191,7 @@ func (c *Client) base(ctx context.Context) (string, error) {
 	}
 	found, err := c.cfg.Find(ctx)
 	if err != nil {
-		return "", fmt.Errorf("find the queen: %w", err)
+		return "", fmt.Errorf("ask for the queen: %w", err)
 	}
 	return strings.TrimSuffix(found, "/"), nil
 }
@@ -204,10 +208,10 @@ func (c *Client) call(ctx context.Context, method, path string, body, out any) e
 	}
 	resp, err := req.Execute(method, base+path)
 	if err != nil {
-		return fmt.Errorf("%w at %s: %w", registry.ErrUnreachable, base, err)
+		return fmt.Errorf("%w at %s: %w", registry.ErrUnreachable, base, registry.Untrusted(err))
 	}
 	if !resp.IsSuccess() {
-		return refusal(resp)
+		return registry.ReadRefusal(resp.StatusCode(), resp.Body())
 	}
 	if out == nil {
 		return nil
@@ -216,15 +220,6 @@ func (c *Client) call(ctx context.Context, method, path string, body, out any) e
 		return fmt.Errorf("read the answer of %s: %w", base, err)
 	}
 	return nil
-}
-
-func refusal(resp *resty.Response) error {
-	r := &registry.Refusal{}
-	if json.Unmarshal(resp.Body(), r) != nil {
-		r = &registry.Refusal{} // no problem+json: something else than a queen answered
-	}
-	r.Status = resp.StatusCode()
-	return r
 }
 
 // quiet keeps resty from writing to stderr: errors are returned.
