@@ -20,7 +20,8 @@ var (
 	// ErrUnreachable: no answer came; the cause is wrapped beside it.
 	ErrUnreachable = errors.New("no answer")
 	// ErrUntrusted: no answer came since the server's certificate is signed by no CA that
-	// is known here. To try again is of no use until one is.
+	// is known here. To try again is of no use until one is. The flag is that of all programs:
+	// it gets into whatever log or answer the error does.
 	ErrUntrusted = errors.New("--tls-ca FILE names the CA that has signed it")
 )
 

@@ -29,6 +29,7 @@ type machine struct {
 	addr string
 	dir  string
 	init *exec.Cmd
+	env  []string // what its users have in their environment besides
 
 	daemons []*exec.Cmd
 }
@@ -155,6 +156,7 @@ func (m *machine) command(registryURL, program string, args ...string) *exec.Cmd
 	for _, name := range []string{"HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "RBEE_RUNTIME_DIR", "RBEE_STATE_DIR"} {
 		cmd.Env = append(cmd.Env, name+"="+m.folder(name))
 	}
+	cmd.Env = append(cmd.Env, m.env...)
 	return cmd
 }
 
