@@ -26,6 +26,7 @@ type Config struct {
 	// Credentials are what registries and queens on other machines are shown, and known by.
 	// They are read anew by each keeper.
 	Credentials       credentials.Files
+	CacheDir          string        // where the registry's last answers outlive it, for it and its keepers; "" is nowhere
 	HeartbeatInterval time.Duration // its own and its workers', to the registry; registry.HeartbeatInterval when zero
 
 	// Keeper is the command that runs Keep with a job; see there.

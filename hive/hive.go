@@ -111,7 +111,7 @@ func (h *Hive) Run(ctx context.Context, ln net.Listener) error {
 			return errors.Join(err, ln.Close())
 		}
 		reg, err := registry.NewClient(registry.Config{
-			URL: h.cfg.RegistryURL, Token: shown.Token, TLS: shown.TLS, HeartbeatInterval: h.cfg.HeartbeatInterval, Log: h.log,
+			URL: h.cfg.RegistryURL, Token: shown.Token, TLS: shown.TLS, CacheDir: h.cfg.CacheDir, HeartbeatInterval: h.cfg.HeartbeatInterval, Log: h.log,
 		})
 		if err != nil {
 			return errors.Join(err, ln.Close())
@@ -119,6 +119,11 @@ func (h *Hive) Run(ctx context.Context, ln net.Listener) error {
 		defer reg.Close()
 		self := registry.NewLife(registry.Hive, h.cfg.ID, advertised, ln.Addr(), access.TLS != nil)
 		g.Go(func() error { reg.Announce(ctx, self); return nil })
+		g.Go(func() error {
+			for range reg.Watch(ctx) { // so that what the keepers find on disk is of today
+			}
+			return nil
+		})
 	}
 	g.Go(func() error { return h.Work(ctx) })
 	g.Go(func() error {

@@ -32,6 +32,7 @@ type Job struct {
 	RegistryURL       string        `json:"registry_url,omitempty"`
 	QueenURL          *string       `json:"queen_url,omitempty"`
 	credentials.Files               // names alone
+	CacheDir          string        `json:"cache_dir,omitempty"`
 	HeartbeatInterval time.Duration `json:"heartbeat_interval"`
 
 	EngineFile string `json:"engine_file,omitempty"`

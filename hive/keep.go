@@ -61,7 +61,7 @@ func (j Job) register(cfg *launch.Config) (closer func(), err error) {
 		return closer, err
 	}
 	if j.RegistryURL != "" {
-		cfg.Registry, err = registry.NewClient(registry.Config{URL: j.RegistryURL, Token: shown.Token, TLS: shown.TLS})
+		cfg.Registry, err = registry.NewClient(registry.Config{URL: j.RegistryURL, Token: shown.Token, TLS: shown.TLS, CacheDir: j.CacheDir})
 		if err != nil {
 			return closer, err
 		}

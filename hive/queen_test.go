@@ -3,6 +3,9 @@ package hive_test
 import (
 	"context"
 	"net"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -88,5 +91,31 @@ func TestQueen(t *testing.T) {
 	b.eventually("the queen knows that it is gone", func() bool {
 		_, _, text := her.ask("GET", "/v1/queen/hives", "")
 		return !strings.Contains(text, `"hive_id":"box"`) || strings.Contains(text, `"status":"offline"`)
+	})
+}
+
+// While the registry is away, workers are registered with the queen that it knew.
+func TestQueenWithoutRegistry(t *testing.T) {
+	t.Parallel()
+	ctx, stopRegistry := context.WithCancel(t.Context())
+	defer stopRegistry()
+	reg := serve(t, func(_ context.Context, ln net.Listener) error { return server.Run(ctx, ln, server.Config{}) })
+	hers := serve(t, queen.New(queen.Config{RegistryURL: reg}).Run)
+	cache := t.TempDir()
+	b := newBox(t, func(c *hive.Config) { c.RegistryURL, c.QueenURL, c.CacheDir = reg, nil, cache })
+	b.eventually("the hive has the queen's address on disk", func() bool {
+		files, err := filepath.Glob(filepath.Join(cache, "*"))
+		return err == nil && slices.ContainsFunc(files, func(file string) bool {
+			text, err := os.ReadFile(file)
+			return err == nil && strings.Contains(string(text), `"port":`+hers[strings.LastIndex(hers, ":")+1:])
+		})
+	})
+	stopRegistry()
+	id := b.spawn().WorkerID
+	her := *b
+	her.url = hers
+	b.eventually("the queen knows the worker", func() bool {
+		_, _, text := her.ask("GET", "/v1/queen/workers", "")
+		return strings.Contains(text, id)
 	})
 }

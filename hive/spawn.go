@@ -110,8 +110,8 @@ func (h *Hive) job(ctx context.Context, req client.SpawnRequest) (Job, error) {
 		Request: req,
 		Port:    cmp.Or(req.Port, port), Ports: h.cfg.Ports, Host: h.cfg.Host, Advertise: h.cfg.advertise(ctx),
 		RegistryURL: h.cfg.RegistryURL, QueenURL: h.cfg.QueenURL, Files: h.cfg.Credentials,
-		HeartbeatInterval: h.cfg.HeartbeatInterval,
-		EngineFile:        h.cfg.EngineFile, RuntimeDir: h.cfg.RuntimeDir, StateDir: h.cfg.StateDir,
+		CacheDir: h.cfg.CacheDir, HeartbeatInterval: h.cfg.HeartbeatInterval,
+		EngineFile: h.cfg.EngineFile, RuntimeDir: h.cfg.RuntimeDir, StateDir: h.cfg.StateDir,
 	}
 	if n := len(job.text()); n > maxJob {
 		return Job{}, httpd.InvalidField("args", "make a command line of %d bytes, at most %d are taken", n, maxJob)

@@ -44,7 +44,7 @@ func (s Spawning) config() (hive.Config, error) {
 		return hive.Config{}, fmt.Errorf("find this program's own file: %w", err)
 	}
 	return hive.Config{
-		RuntimeDir: runtimeDir, StateDir: stateDir,
+		RuntimeDir: runtimeDir, StateDir: stateDir, CacheDir: RegistryCache(),
 		Ports: s.Ports, Host: s.Host, EngineFile: s.EngineFile, ModelDirs: s.Models, StopWorkers: s.StopWorkers, MaxStarting: s.MaxStarts,
 		Keeper: func(job string) hive.Command {
 			return hive.Command{Path: self, Argv: []string{HiveName, hive.KeepCommand, job}}
