@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"strconv"
 	"time"
@@ -140,6 +141,9 @@ func (c Config) withDefaults() Config {
 		c.Host = "0.0.0.0"
 		if registry.Loopback(c.Advertise) {
 			c.Host = "127.0.0.1"
+		}
+		if ip, err := netip.ParseAddr(c.Advertise); err == nil && ip.IsLoopback() {
+			c.Host = ip.String() // ::1, say
 		}
 	}
 	c.Type = cmp.Or(c.Type, "llm")

@@ -23,7 +23,7 @@ type placeFlags struct {
 	Port      int         `help:"The one port to have (default: a free one of --ports)." placeholder:"N" group:"where"`
 	Ports     ports.Range `help:"The range to take a free port from." default:"${ports}" placeholder:"FIRST-LAST" group:"where"`
 	Host      string      `help:"The literal address it is to bind (default: 127.0.0.1, or 0.0.0.0 when others are to reach it)." placeholder:"ADDRESS" group:"where"`
-	Advertise string      `help:"The host under which others reach it (default: localhost, or the address by which a registry on another machine is reached)." placeholder:"HOST" group:"where"`
+	Advertise cli.Host    `help:"The host under which others reach it (default: localhost, or the address by which a registry on another machine is reached)." placeholder:"HOST" group:"where"`
 }
 
 func (f placeFlags) check() error {
@@ -121,9 +121,9 @@ func (f lifeFlags) config(call *cli.Call, cfg launch.Config) (launch.Config, err
 // config asks, if nobody has said it, under which host those who use the registry reach the child.
 func (f placeFlags) config(ctx context.Context, registryURL string, cfg launch.Config) launch.Config {
 	if f.Advertise == "" && !registry.Loopback(f.Host) {
-		f.Advertise = registry.AdvertiseFor(ctx, registryURL)
+		f.Advertise = cli.Host(registry.AdvertiseFor(ctx, registryURL))
 	}
-	cfg.Port, cfg.Ports.Range, cfg.Host, cfg.Advertise = f.Port, f.Ports, f.Host, f.Advertise
+	cfg.Port, cfg.Ports.Range, cfg.Host, cfg.Advertise = f.Port, f.Ports, f.Host, string(f.Advertise)
 	return cfg
 }
 

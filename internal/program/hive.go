@@ -54,10 +54,10 @@ func (s Spawning) config() (hive.Config, error) {
 
 // Hive is rbee-hive's command line.
 type Hive struct {
-	Listen    string  `help:"Where to listen (default: ${default})." default:"0.0.0.0:7835" placeholder:"HOST:PORT"`
-	ID        string  `help:"Its id in the registry (default: the machine's name)." placeholder:"NAME"`
-	Advertise string  `help:"The host under which others reach it and its workers (default: localhost, or the address by which a registry on another machine is reached)." placeholder:"HOST"`
-	QueenURL  *string `name:"queen-url" help:"The queen, for its workers (default: the one the registry knows, else ${queen}); empty for none." placeholder:"URL"`
+	Listen    string   `help:"Where to listen (default: ${default})." default:"0.0.0.0:7835" placeholder:"HOST:PORT"`
+	ID        string   `help:"Its id in the registry (default: the machine's name)." placeholder:"NAME"`
+	Advertise cli.Host `help:"The host under which others reach it and its workers (default: localhost, or the address by which a registry on another machine is reached)." placeholder:"HOST"`
+	QueenURL  *string  `name:"queen-url" help:"The queen, for its workers (default: the one the registry knows, else ${queen}); empty for none." placeholder:"URL"`
 	Spawning
 	RegistryURL
 	Beats
@@ -78,11 +78,11 @@ func (h *Hive) Run(call *cli.Call) error {
 		return err
 	}
 	log.Info("rbee-hive listens", "addr", ln.Addr())
-	cfg.ID, cfg.Advertise, cfg.HeartbeatInterval = h.ID, h.Advertise, h.HeartbeatInterval
+	cfg.ID, cfg.Advertise, cfg.HeartbeatInterval = h.ID, string(h.Advertise), h.HeartbeatInterval
 	cfg.RegistryURL, cfg.QueenURL = h.RegistryURL.RegistryURL, h.QueenURL
 	cfg.Access, cfg.Log = access, log
 	if h.Advertise == "" && httpd.IsLoopback(ln.Addr().String()) {
-		cfg.Advertise = "localhost" // whatever the address, nobody else gets in
+		cfg.Advertise = hidden(call.Context, log, ln, h.RegistryURL.RegistryURL)
 	}
 	if _, err = h.Shown(h.TokenFile); err == nil { // else they are told of now, and not with the first worker
 		cfg.Credentials, err = h.Files(h.TokenFile).Absolute()

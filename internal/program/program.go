@@ -3,6 +3,7 @@ package program
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -85,12 +86,24 @@ func RegistryCache() string {
 
 // advertised is the host that a daemon gives out: the one that it was told, else the one under
 // which those who use the registry reach it at ln.
-func advertised(ctx context.Context, told string, ln net.Listener, registryURL string) string {
-	switch {
-	case told != "":
-		return told
-	case httpd.IsLoopback(ln.Addr().String()): // whatever the address, nobody else gets in
-		return "localhost"
+func advertised(ctx context.Context, log *slog.Logger, told cli.Host, ln net.Listener, registryURL string) string {
+	if told != "" {
+		return string(told)
+	}
+	if httpd.IsLoopback(ln.Addr().String()) { // whatever the way there, nobody else gets in
+		return hidden(ctx, log, ln, registryURL)
 	}
 	return registry.AdvertiseFor(ctx, registryURL)
+}
+
+// hidden is the host of a daemon that this machine alone can reach, be there others or not.
+func hidden(ctx context.Context, log *slog.Logger, ln net.Listener, registryURL string) string {
+	if way := registry.AdvertiseFor(ctx, registryURL); way != "localhost" {
+		log.Warn("the registry is on the network, and others can't reach what listens here: --listen names another address",
+			"listen", ln.Addr().String(), "registry", registryURL, "such as", way)
+	}
+	if addr, ok := ln.Addr().(*net.TCPAddr); ok && addr.IP.To4() == nil {
+		return addr.IP.String() // localhost is 127.0.0.1 at most places
+	}
+	return "localhost"
 }

@@ -1,10 +1,13 @@
 package program_test
 
 import (
+	"log/slog"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 
+	"github.com/rbee-launch/rbee-launch/internal/cli"
 	"github.com/rbee-launch/rbee-launch/internal/program"
 	"github.com/rbee-launch/rbee-launch/registry"
 )
@@ -21,17 +24,24 @@ func (p placed) Addr() net.Addr { return net.TCPAddrFromAddrPort(netip.MustParse
 func TestAdvertised(t *testing.T) {
 	const here, there = "http://127.0.0.1:7830", "http://198.51.100.7:7830" // which no packet goes to
 	for _, test := range []struct {
-		told, listens, registry, want string
+		told                    cli.Host
+		listens, registry, want string
 	}{
 		{"", "0.0.0.0:7833", here, "localhost"},
 		{"", "0.0.0.0:7833", "", "localhost"},
 		{"", "[::]:7833", there, registry.AdvertiseFor(t.Context(), there)},
 		{"", "127.0.0.1:7833", there, "localhost"},
+		{"", "[::1]:7833", here, "::1"},
 		{"box2", "127.0.0.1:7833", there, "box2"},
 	} {
-		got := program.Advertised(t.Context(), test.told, placed{addr: test.listens}, test.registry)
+		var said strings.Builder
+		got := program.Advertised(t.Context(), slog.New(slog.NewTextHandler(&said, nil)), test.told, placed{addr: test.listens}, test.registry)
 		if got != test.want {
 			t.Errorf("%+v: it advertises %q", test, got)
+		}
+		useless := test.told == "" && test.listens == "127.0.0.1:7833" && registry.AdvertiseFor(t.Context(), there) != "localhost"
+		if warned := strings.Contains(said.String(), "--listen names another"); warned != useless {
+			t.Errorf("%+v: it says %q", test, said.String())
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 type Queen struct {
 	Listen       string        `help:"Where to listen (default: ${default})." default:"0.0.0.0:7833" placeholder:"HOST:PORT"`
 	ID           string        `help:"Her id in the registry." default:"queen"`
-	Advertise    string        `help:"The host under which others reach her (default: localhost, or the address by which a registry on another machine is reached)." placeholder:"HOST"`
+	Advertise    cli.Host      `help:"The host under which others reach her (default: localhost, or the address by which a registry on another machine is reached)." placeholder:"HOST"`
 	OfflineAfter time.Duration `help:"A worker silent for longer is offline." default:"90s"`
 	PollInterval time.Duration `help:"Between looks at a registry that can't be watched." default:"1s"`
 	RegistryURL
@@ -36,7 +36,7 @@ func (q *Queen) Run(call *cli.Call) error {
 	}
 	log.Info("queen-rbee listens", "addr", ln.Addr())
 	her := queen.New(queen.Config{
-		ID: q.ID, Advertise: advertised(call.Context, q.Advertise, ln, q.RegistryURL.RegistryURL), RegistryURL: q.RegistryURL.RegistryURL, Token: shown.Token, TLS: shown.TLS,
+		ID: q.ID, Advertise: advertised(call.Context, log, q.Advertise, ln, q.RegistryURL.RegistryURL), RegistryURL: q.RegistryURL.RegistryURL, Token: shown.Token, TLS: shown.TLS,
 		HeartbeatInterval: q.HeartbeatInterval, PollInterval: q.PollInterval, OfflineAfter: q.OfflineAfter,
 		Hurry: call.Hurry, CacheDir: RegistryCache(),
 		Access: access, Log: log,

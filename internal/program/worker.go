@@ -17,12 +17,12 @@ const codeCrashed = 70
 
 // Worker is llm-worker-rbee's command line.
 type Worker struct {
-	Port      int     `help:"The port to listen on; 0 takes any." required:"" placeholder:"N"`
-	Host      string  `help:"The address to listen on." default:"127.0.0.1"`
-	Model     string  `help:"The model it pretends to serve." default:"rbee-simulation"`
-	WorkerID  string  `name:"worker-id" help:"Its id (default: worker-llm-PORT)." placeholder:"ID"`
-	Advertise string  `help:"The host under which others reach it (default: localhost, or the address by which a registry on another machine is reached)." placeholder:"HOST"`
-	QueenURL  *string `name:"queen-url" help:"The queen (default: the one the registry knows, else ${queen}); empty for none." placeholder:"URL"`
+	Port      int      `help:"The port to listen on; 0 takes any." required:"" placeholder:"N"`
+	Host      string   `help:"The address to listen on." default:"127.0.0.1"`
+	Model     string   `help:"The model it pretends to serve." default:"rbee-simulation"`
+	WorkerID  string   `name:"worker-id" help:"Its id (default: worker-llm-PORT)." placeholder:"ID"`
+	Advertise cli.Host `help:"The host under which others reach it (default: localhost, or the address by which a registry on another machine is reached)." placeholder:"HOST"`
+	QueenURL  *string  `name:"queen-url" help:"The queen (default: the one the registry knows, else ${queen}); empty for none." placeholder:"URL"`
 	RegistryURL
 	Beats
 	Access
@@ -67,7 +67,7 @@ func (w *Worker) Run(call *cli.Call) error {
 		},
 		Hurry:       call.Hurry,
 		RegistryURL: w.RegistryURL.RegistryURL, FindQueen: w.QueenURL == nil,
-		HeartbeatInterval: w.HeartbeatInterval, Advertise: advertised(ctx, w.Advertise, ln, w.RegistryURL.RegistryURL), Token: shown.Token, TLS: shown.TLS,
+		HeartbeatInterval: w.HeartbeatInterval, Advertise: advertised(ctx, log, w.Advertise, ln, w.RegistryURL.RegistryURL), Token: shown.Token, TLS: shown.TLS,
 		CacheDir: RegistryCache(), Access: access, Log: log,
 	}
 	if w.QueenURL != nil {
