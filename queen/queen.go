@@ -24,6 +24,7 @@ type Queen struct {
 	cfg       Config
 	log       *slog.Logger
 	table     *table
+	pseudonym string        // hers in the Via header
 	hurried   chan struct{} // there is someone new to ask for capabilities
 	following atomic.Value  // a string: how the registry is
 	loads     *loads
@@ -37,7 +38,7 @@ type Queen struct {
 func New(cfg Config) *Queen {
 	cfg = cfg.withDefaults()
 	q := &Queen{
-		cfg: cfg, log: cfg.Log, table: newTable(cfg), hurried: make(chan struct{}, 1),
+		cfg: cfg, log: cfg.Log, table: newTable(cfg), pseudonym: newPseudonym(), hurried: make(chan struct{}, 1),
 		loads: newLoads(), transport: upstream(cfg.Limits, cfg.TLS), metrics: newFigures(), spawns: newSpawns(),
 	}
 	q.following.Store(noRegistry)

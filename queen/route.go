@@ -19,6 +19,7 @@ const (
 	codeUnreachable = "workers_unreachable"
 	codeFailed      = "worker_failed"
 	codeSlow        = "worker_too_slow"
+	codeLoop        = "loop_detected"
 	codeStopping    = "stopping"
 )
 
@@ -80,11 +81,15 @@ func (q *Queen) forward(w http.ResponseWriter, r *http.Request, firstByte func(s
 	if err != nil {
 		return 0, err
 	}
+	if wentThrough(r.Header, q.pseudonym) { // the body is read: an answer before that costs the connection
+		return 0, looped("the request has come through this queen already: some worker's address leads back to her")
+	}
 	able, err := q.table.serving(time.Now(), model)
 	if err != nil {
 		return 0, err
 	}
 	var failed []string
+	loops := 0
 	for len(able) > 0 {
 		var away *unreachable
 		status, err = q.try(w, r, able, body, model, firstByte)
@@ -93,7 +98,13 @@ func (q *Queen) forward(w http.ResponseWriter, r *http.Request, firstByte func(s
 		}
 		q.metrics.unreachable.Inc()
 		failed = append(failed, away.Error())
+		if errors.Is(err, errLoop) {
+			loops++
+		}
 		able = without(able, away.at.url)
+	}
+	if loops == len(failed) {
+		return 0, looped("no worker serves %q: %s", model, strings.Join(failed, "; "))
 	}
 	return 0, httpd.Errorf(http.StatusBadGateway, codeUnreachable, "no worker that serves %q can be reached: %s", model, strings.Join(failed, "; "))
 }

@@ -39,6 +39,7 @@ func routedDoc(what string) httpd.Doc {
 	refuses[http.StatusBadGateway] = []string{codeUnreachable, codeFailed}
 	refuses[http.StatusServiceUnavailable] = append(refuses[http.StatusServiceUnavailable], codeStopping)
 	refuses[http.StatusGatewayTimeout] = []string{codeSlow}
+	refuses[http.StatusLoopDetected] = []string{codeLoop}
 	refuses[http.StatusRequestTimeout] = []string{"body_too_slow"}
 	return httpd.Doc{
 		Summary: what + ", by a worker that serves the model",

@@ -32,6 +32,9 @@ func TestAnswersOfModelsAreAsDescribed(t *testing.T) {
 	if _, err := queenClient(t, c.url).Register(t.Context(), away); err != nil {
 		t.Fatal(err)
 	}
+	herself := componentAt(t, c.url)
+	herself.ID, herself.Model = "herself", "loop"
+	c.introduce(herself)
 	for _, q := range []struct {
 		method, path, body string
 		status             int
@@ -54,6 +57,7 @@ func TestAnswersOfModelsAreAsDescribed(t *testing.T) {
 		{"POST", chatPath, chatOf("away"), 503},
 		{"POST", chatPath, chatOf("gone"), 502},
 		{"POST", chatPath, chatOf("mute"), 504},
+		{"POST", chatPath, chatOf("loop"), 508},
 		{"POST", chatPath, chatOf("fails"), 500}, // the worker's
 	} {
 		at := c.url

@@ -76,6 +76,7 @@ func (q *Queen) onward(ctx context.Context, r *http.Request, to target, body []b
 	if out.Header.Get("User-Agent") == "" {
 		out.Header.Set("User-Agent", "") // net/http would name itself
 	}
+	addHop(out.Header, r, q.pseudonym)
 	registry.ShowToken(out, q.cfg.Token)
 	return out, nil
 }

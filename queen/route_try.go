@@ -25,7 +25,8 @@ type try struct {
 	patience *time.Timer
 }
 
-// unreachable is a try of which no byte has left for the worker: another may be asked.
+// unreachable is a try of which no byte has left for a worker that would do it: another may
+// be asked.
 type unreachable struct {
 	at    target
 	cause error
@@ -56,6 +57,9 @@ func (q *Queen) try(w http.ResponseWriter, r *http.Request, able []target, body 
 		return 0, t.judge(ctx, r, registry.Untrusted(err), !connected.Load() || dialing(err))
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusLoopDetected { // whoever says that has asked nobody else, or nobody who did it
+		return 0, t.judge(ctx, r, errLoop, true)
+	}
 	if resp.StatusCode < 200 || resp.StatusCode >= 300 && resp.StatusCode < 400 {
 		return 0, httpd.Errorf(http.StatusBadGateway, codeFailed, "%s answers with %s, which is not followed", t.to.id, resp.Status)
 	}
