@@ -59,7 +59,7 @@ func (h *Hive) admit(begun client.Operation, job Job) (*operation.Running, error
 	}
 	if starting >= h.cfg.MaxStarting {
 		return nil, httpd.Errorf(http.StatusServiceUnavailable, client.CodeBusy,
-			"%d workers are being started, which is the limit: try again when one is ready", starting)
+			"as many workers are being started as may be at once, %d: try again when one is ready", starting)
 	}
 	op, err := h.ops.Begin(begun, func(ctx context.Context, op *operation.Running) { h.start(ctx, op, job) })
 	if err != nil {

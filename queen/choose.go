@@ -15,7 +15,9 @@ import (
 type offer struct {
 	id   string
 	at   registry.Component
-	gone string // why it can't be asked; "" where it answered
+	gone string // why it can't be asked, or what it has refused; "" where it answered
+	// refused: it was chosen, and did not take the job.
+	refused bool
 
 	Engines []struct {
 		Name     string   `json:"name"`
@@ -135,7 +137,12 @@ func chooseHive(offers []offer, req client.SpawnRequest) (choice, error) {
 		}
 		return choice{}, refused
 	}
-	return best(able, len(offers)), nil
+	before := slices.DeleteFunc(slices.Clone(offers), func(o offer) bool { return !o.refused })
+	chosen := best(able, len(offers), len(before) > 0)
+	for _, o := range before {
+		chosen.why += fmt.Sprintf("; hive %s was asked before, and refused: %s", o.id, o.gone)
+	}
+	return chosen, nil
 }
 
 // isFile reports whether a model can be nothing but a file in a hive's folders.
@@ -144,8 +151,8 @@ func isFile(model string) bool {
 }
 
 // best is the one with the most free memory, GPUs' first; of equals the one that starts
-// the fewest, and then the first by its name.
-func best(able []choice, of int) choice {
+// the fewest, and then the first by its name. Again is that others were chosen before.
+func best(able []choice, of int, again bool) choice {
 	best := slices.MaxFunc(able, func(a, b choice) int {
 		gpuA, ramA := a.free()
 		gpuB, ramB := b.free()
@@ -160,6 +167,8 @@ func best(able []choice, of int) choice {
 	switch {
 	case of == 1:
 		best.why += fmt.Sprintf(" and %s of %s free, and is the only hive", size(free), kind)
+	case len(able) == 1 && again:
+		best.why += fmt.Sprintf(" and %s of %s free", size(free), kind)
 	case len(able) == 1:
 		best.why += fmt.Sprintf(" and %s of %s free; no other hive has that", size(free), kind)
 	default:

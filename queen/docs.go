@@ -66,6 +66,7 @@ func spawnDoc() httpd.Doc {
 	return httpd.Doc{
 		Summary: "Have a hive spawn a worker",
 		Text: "The hive is the one that is named, or the one that has the engine, the model on disk and the most free memory; `why` says it. " +
+			"Where that one refuses for a reason of its own, the next best is asked. " +
 			"It is answered at once with the hive's operation, which goes on whether or not anybody follows it; " +
 			"with `Accept: text/event-stream` by the operation's events.",
 		Takes: []any{client.Job{}},

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	hive "github.com/rbee-launch/rbee-launch/hive/client"
@@ -57,16 +59,39 @@ func (q *Queen) spawnWorker(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	where, err := q.spawns.promise(offers, req)
+	op, err := q.beginSomewhere(r.Context(), req, offers)
 	if err != nil {
-		return err
-	}
-	op, err := q.begin(r.Context(), req, where)
-	if err != nil {
-		q.spawns.settle(where)
 		return err
 	}
 	return q.spawns.ops.Answer(w, r, op)
+}
+
+// beginSomewhere has the best hive begin, and where that refuses what another one might take,
+// the next best. Once a hive may have begun no other is asked.
+func (q *Queen) beginSomewhere(ctx context.Context, req client.Job, offers []offer) (*operation.Running, error) {
+	var refusals []*turnedDown
+	for {
+		where, err := q.spawns.promise(offers, req)
+		if err != nil {
+			return nil, together(refusals, err, offers)
+		}
+		op, err := q.begin(ctx, req, where)
+		if err == nil {
+			return op, nil
+		}
+		q.spawns.settle(where)
+		var refused *turnedDown
+		if !errors.As(err, &refused) || req.HiveID != "" {
+			return nil, err
+		}
+		q.log.Info("a hive does not take a spawn", "hive", where.id, "model", req.Model, "err", err)
+		refusals = append(refusals, refused)
+		for i := range offers {
+			if offers[i].id == where.id {
+				offers[i].gone, offers[i].refused = refused.reason, true
+			}
+		}
+	}
 }
 
 // promise chooses a hive, and counts what the worker will take there as taken until settle
@@ -86,7 +111,7 @@ func (s *spawns) promise(offers []offer, req client.Job) (choice, error) {
 		return choice{}, httpd.Errorf(http.StatusServiceUnavailable, client.CodeNoHive, "%v", err)
 	}
 	if req.HiveID != "" {
-		where.why = "it was asked for"
+		where.why = "hive " + where.id + " was asked for"
 	}
 	p := s.pending[where.id]
 	s.pending[where.id] = pending{p.starts + 1, p.memory + where.memory}
@@ -171,13 +196,18 @@ func (q *Queen) begin(ctx context.Context, req client.Job, where choice) (*opera
 		return nil, err
 	}
 	// A client that hangs up now would leave a start that nobody has promised memory to.
-	begun, err := to.Spawn(context.WithoutCancel(ctx), req.SpawnRequest)
-	if err == nil && begun.ID == "" {
-		err = errors.New("its answer is no operation")
-	}
+	var connected atomic.Bool
+	traced := httptrace.WithClientTrace(context.WithoutCancel(ctx), &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+	})
+	begun, err := to.Spawn(traced, req.SpawnRequest)
 	if err != nil {
 		to.Close()
-		return nil, passOn(where.id, err)
+		return nil, judgeRefusal(where.id, err, connected.Load())
+	}
+	if begun.ID == "" {
+		to.Close()
+		return nil, passOn(where.id, errors.New("its answer is no operation"))
 	}
 	begun.HiveID, begun.Why = where.id, where.why
 	q.log.Info("a hive spawns a worker", "operation", begun.ID, "hive", where.id, "model", req.Model, "why", where.why)

@@ -30,6 +30,7 @@ type machine struct {
 	ops       *operation.Store
 	spawn     atomic.Pointer[http.HandlerFunc] // in place of what it does
 	stop      atomic.Pointer[http.HandlerFunc]
+	offered   atomic.Value // a func() that is called once it has said what it has
 }
 
 const canDo = `{"engines":[{"name":"llama-server","types":["llm"],"path":"/l"}],"memory_available_bytes":%d}`
@@ -52,7 +53,11 @@ func newMachine(t *testing.T, reg, id string, free int64, work operation.Work) *
 	}
 	m.srv = httptest.NewServer(httpd.Routes(slog.New(slog.DiscardHandler), append([]httpd.Route{
 		{Method: "GET", Path: "/capabilities", Handler: func(w http.ResponseWriter, _ *http.Request) error {
+			w.Header().Set("Connection", "close")
 			_, err := fmt.Fprintf(w, canDo, free)
+			if then, is := m.offered.Load().(func()); is {
+				then()
+			}
 			return err
 		}},
 		{Method: "POST", Path: "/v1/hive/workers", Handler: instead(&m.spawn, func(w http.ResponseWriter, r *http.Request) error {
@@ -163,7 +168,7 @@ func TestSpawn(t *testing.T) {
 	if !containsAll(events, "id: 1\n", `"event":"leased"`, "id: 2\n", `"event":"ready"`) {
 		t.Errorf("the events are %s", events)
 	}
-	if _, end := spawn(t, url, `{"model":"tiny","hive_id":"small"}`); end.HiveID != "small" || end.Why != "it was asked for" || end.Request.WorkerType != "llm" {
+	if _, end := spawn(t, url, `{"model":"tiny","hive_id":"small"}`); end.HiveID != "small" || end.Why != "hive small was asked for" || end.Request.WorkerType != "llm" {
 		t.Errorf("it ended as %+v", end)
 	}
 	if got := get(t, url+"/v1/queen/operations"); strings.Count(got, `"operation_id"`) != 2 {
