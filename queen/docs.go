@@ -86,7 +86,7 @@ func stopDoc() httpd.Doc {
 		Gives: httpd.JSON(done{}),
 		Refuses: map[int][]string{
 			http.StatusNotFound:           {registry.CodeUnknown, hive.CodeUnknownWorker},
-			http.StatusConflict:           {client.CodeNoParent},
+			http.StatusConflict:           {client.CodeNoParent, client.CodeAmbiguous},
 			http.StatusBadGateway:         {client.CodeHiveFailed},
 			http.StatusServiceUnavailable: {client.CodeNoHive},
 		},

@@ -113,10 +113,22 @@ func (s *spawns) promise(offers []offer, req client.Job) (choice, error) {
 	if req.HiveID != "" {
 		where.why = "hive " + where.id + " was asked for"
 	}
+	s.countLocked(where)
+	return where, nil
+}
+
+// count is promise, for what a hive has begun already.
+func (s *spawns) count(where choice) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.countLocked(where)
+}
+
+// countLocked: s.mu is held.
+func (s *spawns) countLocked(where choice) {
 	p := s.pending[where.id]
 	s.pending[where.id] = pending{p.starts + 1, p.memory + where.memory}
 	s.running++
-	return where, nil
 }
 
 // settle ends a promise: the worker has its memory, or there is none.
@@ -143,7 +155,7 @@ func (q *Queen) offers(ctx context.Context, named string) ([]offer, error) {
 		if named != "" && h.HiveID != named {
 			continue
 		}
-		o := offer{id: h.HiveID, at: registry.Component{Hostname: h.Hostname, Port: h.Port, Metadata: h.Metadata}}
+		o := offer{id: h.HiveID, at: componentOf(h)}
 		switch {
 		case !validHost(h.Hostname):
 			o.gone = fmt.Sprintf("%q is no host", h.Hostname)
@@ -314,37 +326,3 @@ func passOn(id string, err error) error {
 	}
 	return httpd.Errorf(http.StatusBadGateway, client.CodeHiveFailed, "hive %s: %v", id, err)
 }
-
-// stopWorker has a worker's hive stop it, and answers when that has.
-func (q *Queen) stopWorker(w http.ResponseWriter, r *http.Request) error {
-	id := r.PathValue("id")
-	m, known := q.table.get(registry.Worker, id)
-	if !known {
-		return httpd.Errorf(http.StatusNotFound, registry.CodeUnknown, "worker %q is not known", id)
-	}
-	parent := m.hive()
-	if parent == "" {
-		return httpd.Errorf(http.StatusConflict, client.CodeNoParent,
-			"%s has no hive as its parent: %s has to stop it ('rbee-launch stop %s' on its machine)", id, cmp.Or(m.spawnedBy, "whoever launched it"), id)
-	}
-	of, known := q.table.get(registry.Hive, parent)
-	if !known || !validHost(of.Hostname) {
-		return httpd.Errorf(http.StatusServiceUnavailable, client.CodeNoHive, "%s is the worker of hive %s, which is not there", id, parent)
-	}
-	to, err := q.hiveAt(of.Component)
-	if err != nil {
-		return err
-	}
-	defer to.Close()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), stopLimit)
-	defer cancel()
-	if err := to.Stop(ctx, id); err != nil {
-		return passOn(parent, err)
-	}
-	q.log.Info("worker stopped", "worker", id, "hive", parent)
-	return httpd.WriteJSON(w, http.StatusOK, done{"ok"})
-}
-
-// stopLimit is how long a worker's stop may take: the longest grace period of our engines
-// is 30 s, and beyond it come SIGKILL and a GPU that gives its memory back.
-const stopLimit = 90 * time.Second

@@ -30,6 +30,7 @@ type machine struct {
 	ops       *operation.Store
 	spawn     atomic.Pointer[http.HandlerFunc] // in place of what it does
 	stop      atomic.Pointer[http.HandlerFunc]
+	workers   sync.Map     // ids of those that it has, besides those that a test says it stops
 	offered   atomic.Value // a func() that is called once it has said what it has
 }
 
@@ -71,6 +72,12 @@ func newMachine(t *testing.T, reg, id string, free int64, work operation.Work) *
 			}
 			return m.ops.Answer(w, r, op)
 		})},
+		{Method: "GET", Path: "/v1/hive/workers/{id}", Handler: func(w http.ResponseWriter, r *http.Request) error {
+			if _, has := m.workers.Load(r.PathValue("id")); !has {
+				return httpd.Errorf(404, hive.CodeUnknownWorker, "it has none")
+			}
+			return httpd.WriteJSON(w, http.StatusOK, hive.WorkerProcess{WorkerID: r.PathValue("id"), HiveID: id, Status: "restarting"})
+		}},
 		{Method: "DELETE", Path: "/v1/hive/workers/{id}", Handler: instead(&m.stop, func(w http.ResponseWriter, _ *http.Request) error {
 			return httpd.WriteJSON(w, http.StatusOK, "stopped")
 		})},

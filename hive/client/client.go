@@ -118,6 +118,15 @@ func (c *Client) Workers(ctx context.Context) ([]WorkerProcess, error) {
 	return list, nil
 }
 
+// Worker is one of the processes that the hive is the parent of. It fails as Spawn does.
+func (c *Client) Worker(ctx context.Context, id string) (WorkerProcess, error) {
+	var found WorkerProcess
+	if err := c.call(ctx, http.MethodGet, "/v1/hive/workers/"+url.PathEscape(id), nil, &found); err != nil {
+		return WorkerProcess{}, fmt.Errorf("ask for the worker %s: %w", id, err)
+	}
+	return found, nil
+}
+
 // Stop stops a worker, and returns when nothing of it is left: ctx should have time for
 // its grace period. It fails as Spawn does.
 func (c *Client) Stop(ctx context.Context, id string) error {

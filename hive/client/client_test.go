@@ -74,7 +74,7 @@ func TestRequests(t *testing.T) {
 		case "GET/v1/hive/workers":
 			_, _ = io.WriteString(w, `[{"worker_id":"w"}]`)
 		default:
-			_, _ = io.WriteString(w, `{"operation_id":"one","cores":4}`)
+			_, _ = io.WriteString(w, `{"operation_id":"one","cores":4,"hive_id":"h"}`)
 		}
 	})
 	c := newClient(t, client.Config{URL: "http://box2:7835", Token: "secret"})
@@ -85,6 +85,9 @@ func TestRequests(t *testing.T) {
 	if list, err := c.Workers(t.Context()); err != nil || len(list) != 1 || list[0].WorkerID != "w" {
 		t.Errorf("%+v, %v", list, err)
 	}
+	if w, err := c.Worker(t.Context(), "worker-a/b"); err != nil || w.HiveID != "h" {
+		t.Errorf("%+v, %v", w, err)
+	}
 	if err := c.Stop(t.Context(), "worker-a/b-8080@box 2"); err != nil {
 		t.Error(err)
 	}
@@ -94,6 +97,7 @@ func TestRequests(t *testing.T) {
 	}
 	want := `POST /v1/hive/workers {"worker_type":"","model":"tiny","args":["-x"]}
 GET /v1/hive/workers 
+GET /v1/hive/workers/worker-a%2Fb 
 DELETE /v1/hive/workers/` + url.PathEscape("worker-a/b-8080@box 2") + ` 
 GET /capabilities `
 	if strings.Join(got, "\n") != want {

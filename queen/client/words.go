@@ -83,6 +83,7 @@ const (
 	CodeUnknownHive = "unknown_hive" // none has that id
 	CodeHiveFailed  = "hive_failed"  // it did not answer, or not as a hive does
 	CodeNoParent    = "no_parent"    // the worker is none of a hive's
+	CodeAmbiguous   = "ambiguous"    // several hives have a worker of that id
 )
 
 // Where the queen is by default, and how often she is beaten to.
