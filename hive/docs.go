@@ -81,9 +81,11 @@ type stopQuery struct {
 func stopDoc() httpd.Doc {
 	refuses := unknown()
 	refuses[http.StatusUnprocessableEntity] = []string{"invalid_field"}
+	refuses[http.StatusInternalServerError] = []string{client.CodeNotStopped}
 	return httpd.Doc{
-		Summary: "Stop a worker", Text: "It is answered when nothing of the worker is left.",
-		Asks: stopQuery{}, Gives: httpd.JSON(stopped{}), Refuses: refuses,
+		Summary: "Stop a worker",
+		Text:    "It is answered when nothing of the worker is left, or, after its grace period and a minute and a half at most, that it could not be stopped, and why.",
+		Asks:    stopQuery{}, Gives: httpd.JSON(stopped{}), Refuses: refuses,
 	}
 }
 

@@ -89,8 +89,8 @@ type stopped struct {
 	Stop     *launch.StopReport `json:"stop,omitempty" doc:"What it took, where that was anything."`
 }
 
-// stopWorker answers when nothing of the worker is left. A client that hangs up changes
-// nothing about that.
+// stopWorker answers when nothing of the worker is left, or when the stop has failed: how
+// long that may take is launch.Stop's. A client that hangs up changes nothing about that.
 func (h *Hive) stopWorker(w http.ResponseWriter, r *http.Request) error {
 	var o launch.StopOptions
 	if text := r.URL.Query().Get("grace"); text != "" {
@@ -113,7 +113,8 @@ func (h *Hive) stopWorker(w http.ResponseWriter, r *http.Request) error {
 		}
 	})
 	if err != nil && !errors.Is(err, launch.ErrNotThere) { // it was there when we looked
-		return err
+		h.log.Error("a worker did not stop", "worker", found.WorkerID, "err", err)
+		return httpd.Errorf(http.StatusInternalServerError, client.CodeNotStopped, "%v", err)
 	}
 	h.log.Info("worker stopped", "worker", found.WorkerID)
 	return httpd.WriteJSON(w, http.StatusOK, answer)

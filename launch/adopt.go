@@ -67,7 +67,7 @@ func takeOver(ctx context.Context, runtimeDir, id string) (*estate, error) {
 	if err != nil {
 		return nil, &NotOrphanedError{ID: id, Reason: "nothing is known of it: " + err.Error()}
 	}
-	switch f := look(base, s); s.standing(f) {
+	switch f := look(base, &s); s.standing(f) {
 	case dead:
 		return nil, &NotOrphanedError{ID: id, Reason: s.obituary(f)}
 	case alive:
@@ -131,7 +131,7 @@ func (e *estate) end(ctx context.Context) error {
 }
 
 // StopOrphan stops a child that was kept, as its launch would have: see
-// supervisor.Ladder. The end of ctx is a hurry. It is not unregistered: the registrars
+// supervisor.Ladder. The end of ctx is a hurry, as o.Hurry is. It is not unregistered: the registrars
 // notice its silence. When its guard does not answer within 5 s, both are killed.
 func StopOrphan(ctx context.Context, runtimeDir, id string, o StopOptions) error {
 	e, err := takeOver(ctx, runtimeDir, id)
@@ -141,12 +141,14 @@ func StopOrphan(ctx context.Context, runtimeDir, id string, o StopOptions) error
 	if err != nil {
 		return err
 	}
+	hurry, done := o.hurry(ctx)
+	defer done()
 	way := supervisor.Ladder{
 		Signal: syscall.Signal(e.state.StopSignal), Second: syscall.Signal(e.state.SecondSignal),
-		Grace: time.Duration(e.state.GraceMS) * time.Millisecond, Hurry: ctx.Done(),
+		Grace: time.Duration(e.state.GraceMS) * time.Millisecond, Hurry: hurry,
 	}
 	if o.Grace != nil {
-		way.Grace = *o.Grace
+		way.Grace = min(way.Grace, *o.Grace)
 	}
 	if way.Grace == 0 {
 		way.Grace = -1 // none, and not the default

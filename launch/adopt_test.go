@@ -23,9 +23,9 @@ import (
 
 // orphan starts a launcher that keeps its child, kills it when the child is ready and
 // registered, and gives the child's pid and entry.
-func orphan(t *testing.T, dir string, reg daemon) (pid int, entry registry.Entry) {
+func orphan(t *testing.T, dir string, reg daemon, kind ...string) (pid int, entry registry.Entry) {
 	t.Helper()
-	cmd, pid := startLauncher(t, dir, reg.url)
+	cmd, pid := startLauncher(t, append([]string{dir, reg.url}, kind...)...)
 	client := registryClient(t, reg.url)
 	eventually(t, "it is registered", func() bool { return len(workers(t, client)) == 1 })
 	if err := cmd.Process.Kill(); err != nil {

@@ -142,6 +142,22 @@ type StopOptions struct {
 	// Grace is at most the launch's own, which it is when nil; 0 is none. Of several stops
 	// that are asked for the soonest counts.
 	Grace *time.Duration `json:"grace_ns,omitempty"`
+	// Hurry, when closed, ends the grace period; for Stop and StopOrphan.
+	Hurry <-chan struct{} `json:"-"`
+}
+
+// hurry is closed by Hurry and by the end of ctx. The caller calls done.
+func (o StopOptions) hurry(ctx context.Context) (hurry <-chan struct{}, done func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var heeding sync.WaitGroup
+	heeding.Go(func() {
+		select {
+		case <-o.Hurry:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	return ctx.Done(), func() { cancel(); heeding.Wait() }
 }
 
 func (l *launching) stopAsked(w http.ResponseWriter, r *http.Request) error {

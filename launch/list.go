@@ -41,11 +41,12 @@ func List(runtimeDir string) ([]Launch, error) {
 
 // shown is a launch as it is now; false for a dead one.
 func (s state) shown(base string) (Launch, bool) {
-	l := s.Launch
 	if s.hasLauncher() { // the usual case, which needs no look at the lock
-		return l, true
+		return s.Launch, true
 	}
-	switch s.standing(look(base, s)) {
+	f := look(base, &s)
+	l := s.Launch
+	switch s.standing(f) {
 	case orphaned:
 		l.Status = IsOrphaned
 	case ending:
@@ -53,6 +54,7 @@ func (s state) shown(base string) (Launch, bool) {
 	case dead:
 		return l, false
 	case alive:
+		return l, true // as it was last written down
 	}
 	l.Registry, l.Queen = false, false // nobody beats for it
 	return l, true
@@ -113,7 +115,7 @@ func leftover(base string) (Leftover, bool) {
 	case s.hasLauncher():
 		return l, false
 	}
-	f := look(base, s)
+	f := look(base, &s)
 	if s.standing(f) != dead {
 		return l, false
 	}

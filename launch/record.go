@@ -97,7 +97,8 @@ func openRecord(ctx context.Context, runtimeDir, id string) (*record, error) {
 
 func inUse(base, id string) error {
 	other, _ := readState(base) // best effort: for the message alone
-	return &InUseError{ID: id, PID: other.SupervisorPID, Orphaned: other.standing(look(base, other)) == orphaned}
+	is := other.standing(look(base, &other))
+	return &InUseError{ID: id, PID: other.SupervisorPID, Orphaned: is == orphaned}
 }
 
 // tryLock locks the record's lock file, made when missing. A launch that ends just now

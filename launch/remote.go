@@ -79,7 +79,7 @@ func (r *Remote) check() error {
 	if err != nil {
 		return fmt.Errorf("find the launch %s: %w", r.id, ErrNotThere)
 	}
-	switch s.standing(look(r.base, s)) {
+	switch s.standing(look(r.base, &s)) {
 	case alive:
 		return nil
 	case ending:
@@ -218,6 +218,7 @@ func (r *Remote) explain(what string, err error) error {
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist) {
 		s, _ := readState(r.base) // best effort: for the message alone
+		look(r.base, &s)
 		return &HungError{ID: r.id, PID: s.SupervisorPID, Err: err}
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/rbee-launch/rbee-launch/supervisor/guard"
@@ -13,18 +14,64 @@ import (
 // registry and queen, SIGKILL to a tree, the wait for a GPU.
 const beyondGrace = 30 * time.Second
 
+// betweenHands is how long nobody may be found who takes commands for a launch that
+// somebody has.
+const betweenHands = answerLimit
+
+// HeldError means that a launch could not be stopped: a program has it that takes no
+// commands, and that its record does not know of, so that it is not killed either.
+type HeldError struct {
+	ID  string
+	PID int // of that program
+	Err error
+}
+
+func (e *HeldError) Error() string {
+	return fmt.Sprintf("stop %s: pid %d has it and takes no commands: end that one (kill %d), then stop it again: %v", e.ID, e.PID, e.PID, e.Err)
+}
+
+func (e *HeldError) Unwrap() error { return e.Err }
+
 // Stop ends the launch with this id, whoever has it, and returns when nothing is left:
 // its launcher is asked; an orphan is taken over and stopped; and a launcher that does
 // not answer is killed, so that its guard ends the child, or leaves it to be stopped
 // here. It tells tell, which may be nil, each event of the way. The events' last one says
-// how the launch ended; Stop fails when it did not end.
+// how the launch ended; Stop fails when it did not end, with a *HeldError when it can't say
+// so to whoever has the launch. It takes the grace period and a minute and a half at most.
 func Stop(ctx context.Context, runtimeDir, id string, o StopOptions, tell func(Event)) error {
+	s, _ := readState(recordBase(runtimeDir, id)) // no grace for one that is gone
+	limit := time.Duration(s.GraceMS)*time.Millisecond + answerLimit + 2*beyondGrace + betweenHands
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("it is still there after %s", inWords(limit)))
+	defer cancel()
+	var since time.Time // when nobody could be asked, again and again
 	for {
 		err := stop(ctx, runtimeDir, id, o, tell)
-		if !changedHands(err) || ctx.Err() != nil {
+		pid := holder(err)
+		switch {
+		case !changedHands(err) || ctx.Err() != nil:
 			return err
+		case pid == 0:
+			since = time.Time{}
+		case since.IsZero():
+			since = time.Now()
+		case time.Since(since) > betweenHands:
+			return &HeldError{ID: id, PID: pid, Err: err}
 		}
 		pause(ctx)
+	}
+}
+
+// holder is the process that has what another was asked for; 0 when that is not known.
+func holder(err error) int {
+	var adopted *NotOrphanedError
+	var busy *guard.BusyError
+	switch {
+	case errors.As(err, &busy):
+		return busy.PID
+	case errors.As(err, &adopted):
+		return adopted.Launcher
+	default:
+		return 0
 	}
 }
 
@@ -38,6 +85,7 @@ func changedHands(err error) bool {
 func stop(ctx context.Context, runtimeDir, id string, o StopOptions, tell func(Event)) error {
 	base := recordBase(runtimeDir, id)
 	s, unknown := readState(base)
+	look(base, &s)
 	err := askToStop(ctx, runtimeDir, id, o, tell)
 	var hung *HungError
 	switch {
@@ -67,7 +115,7 @@ func hasEnded(ctx context.Context, base string) bool {
 		if err != nil {
 			return true
 		}
-		switch f := look(base, s); {
+		switch f := look(base, &s); {
 		case s.standing(f) == dead:
 			return !s.Child.Alive() // else it is for Clear
 		case f.launcher, ctx.Err() != nil, time.Now().After(patience):
@@ -86,9 +134,11 @@ func askToStop(ctx context.Context, runtimeDir, id string, o StopOptions, tell f
 		return err
 	}
 	s, _ := readState(r.base) // it may have ended already
+	look(r.base, &s)
 	limit := time.Duration(s.GraceMS)*time.Millisecond + beyondGrace
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	defer hurryUp(ctx, r, o)()
 	for e, err := range r.Events(ctx, false) {
 		switch {
 		case err != nil:
@@ -106,6 +156,22 @@ func askToStop(ctx context.Context, runtimeDir, id string, o StopOptions, tell f
 	return context.Cause(ctx)
 }
 
+// hurryUp has the launch end at once when o.Hurry is closed. The caller calls what it
+// returns.
+func hurryUp(ctx context.Context, r *Remote, o StopOptions) (done func()) {
+	over := make(chan struct{})
+	var heeding sync.WaitGroup
+	heeding.Go(func() {
+		none := time.Duration(0)
+		select {
+		case <-o.Hurry:
+			_ = r.Stop(ctx, StopOptions{Grace: &none}) // the stop itself says how it goes
+		case <-over:
+		}
+	})
+	return func() { close(over); heeding.Wait() }
+}
+
 // awaitGuard waits until the guard of a launch whose launcher is dead has taken everything
 // down, and kills it when it does not; it fails with an *OrphanedError when all is to be
 // kept.
@@ -119,7 +185,7 @@ func awaitGuard(ctx context.Context, base string) error {
 		if err != nil {
 			return nil // gone
 		}
-		switch s.standing(look(base, s)) {
+		switch s.standing(look(base, &s)) {
 		case dead:
 			return nil
 		case orphaned:

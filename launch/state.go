@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rbee-launch/rbee-launch/internal/lockfile"
+	"github.com/rbee-launch/rbee-launch/internal/unixsock"
 	"github.com/rbee-launch/rbee-launch/supervisor/guard"
 )
 
@@ -130,9 +131,20 @@ type facts struct {
 	guard    bool   // lives
 }
 
-// look gathers the facts about a state.
-func look(base string, s state) facts {
-	return facts{boot: guard.Boot(), locked: locked(base), launcher: s.Launcher.Alive(), guard: s.Guard.Alive()}
+// look gathers the facts about a state. A launcher that could not write down that it has
+// taken over (the disk was full) is known by its listening where commands are taken: the
+// state then names that one.
+func look(base string, s *state) facts {
+	f := facts{boot: guard.Boot(), locked: locked(base), launcher: s.Launcher.Alive(), guard: s.Guard.Alive()}
+	if !f.launcher && f.locked && s.Boot == f.boot {
+		if pid, err := unixsock.ListenerPID(base + sockExt); err == nil && pid != 0 {
+			next := guard.Find(pid)
+			if f.launcher = next.Alive(); f.launcher {
+				s.Launcher, s.SupervisorPID = next, pid
+			}
+		}
+	}
+	return f
 }
 
 // hasLauncher reports whether the launcher that a state names lives.

@@ -50,21 +50,8 @@ func daemonsLast(ids []string, all []launch.Launch) (others, daemons []string) {
 }
 
 func (c *stopCmd) stop(ctx context.Context, call *cli.Call, dir, id string) error {
-	over := make(chan struct{})
-	defer close(over)
-	go func() { // ends with the stop
-		select {
-		case <-call.Context.Done():
-			none := time.Duration(0)
-			if r, err := launch.Open(dir, id); err == nil {
-				_ = r.Stop(ctx, launch.StopOptions{Grace: &none}) // the stop itself says how it goes
-				r.Close()
-			}
-		case <-over:
-		}
-	}()
 	took := ""
-	err := launch.Stop(ctx, dir, id, launch.StopOptions{Grace: c.Grace}, func(e launch.Event) {
+	err := launch.Stop(ctx, dir, id, launch.StopOptions{Grace: c.Grace, Hurry: call.Context.Done()}, func(e launch.Event) {
 		if e.Event == launch.Stopped {
 			took = trouble(e)
 		}

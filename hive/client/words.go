@@ -19,6 +19,7 @@ const (
 	CodeNoModel          = "no_model"
 	CodeBusy             = "busy"
 	CodeNoKeeper         = "no_keeper" // nobody is there to command the worker
+	CodeNotStopped       = "not_stopped"
 )
 
 // SpawnRequest is the body of POST /v1/hive/workers. It never names a program: what runs

@@ -12,6 +12,15 @@ import (
 // ErrBusy means that the guard has a program, which lives.
 var ErrBusy = errors.New("another program has this guard")
 
+// BusyError is ErrBusy, and says which program that is.
+type BusyError struct {
+	PID int // 0 when unknown
+}
+
+func (e *BusyError) Error() string { return fmt.Sprintf("%v, pid %d", ErrBusy, e.PID) }
+
+func (e *BusyError) Unwrap() error { return ErrBusy }
+
 // Entrust makes the guard hold a locked file (package internal/lockfile), too, under a
 // name and in place of the one that had it: the lock outlives the program as long as a
 // child that is kept. When the guard ends after the program, it removes the paths, of
@@ -57,7 +66,7 @@ type Legacy struct {
 }
 
 // Adopt takes over the guard that listens at conn's other end, whose program is gone.
-// The caller closes the Guard, to which conn belongs from then on. It fails with ErrBusy
+// The caller closes the Guard, to which conn belongs from then on. It fails with a *BusyError
 // when the guard has a program; the conn is closed then, too.
 //
 // It does not follow the children's output until Follow.
@@ -71,7 +80,7 @@ func Adopt(ctx context.Context, conn *net.UnixConn) (*Guard, Legacy, error) {
 	switch {
 	case err != nil:
 	case hello.News == newsBusy:
-		err = fmt.Errorf("%w, pid %d", ErrBusy, hello.PID)
+		err = &BusyError{PID: hello.PID}
 	case hello.News != newsHello || len(files) != len(hello.Held):
 		err = fmt.Errorf("the guard says %q with %d files: it is of another version", hello.News, len(files))
 	}

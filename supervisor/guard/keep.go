@@ -38,7 +38,7 @@ type heldFile struct {
 }
 
 func (m *minder) serve(conn *net.UnixConn) {
-	o := &owner{conn: conn, out: newOutlet(conn), pid: peerPID(conn)}
+	o := &owner{conn: conn, out: newOutlet(conn), pid: unixsock.PeerPID(conn)}
 	m.owner = o
 	go func() { // ends with the connection
 		for {

@@ -14,6 +14,9 @@ type Process struct {
 // Self is the calling process.
 func Self() Process { return Process{os.Getpid(), startTime(os.Getpid())} }
 
+// Find is the process that has this pid now; none is Alive when there is none.
+func Find(pid int) Process { return Process{pid, startTime(pid)} }
+
 // Alive reports whether the process still runs; one that has ended and was not reaped
 // does not.
 func (p Process) Alive() bool {

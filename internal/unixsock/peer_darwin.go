@@ -1,4 +1,4 @@
-package guard
+package unixsock
 
 import "golang.org/x/sys/unix"
 
