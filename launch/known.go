@@ -123,7 +123,41 @@ func (l *launching) writeDown(a supervisor.Attempt, spec supervisor.Spec) error 
 	if l.record == nil {
 		return errors.New("it is not recorded")
 	}
-	return l.record.write(*s)
+	return l.written(l.record.write(*s))
+}
+
+// mending is the time between attempts to write a record that could not be written.
+const mending = 2 * time.Second
+
+// mend writes the record again that could not be written, until that succeeds: the disk may
+// have room by then.
+func (l *launching) mend(ended <-chan struct{}) {
+	for {
+		select {
+		case <-l.stale:
+		case <-ended:
+			return
+		}
+		select {
+		case <-time.After(mending):
+		case <-ended:
+			return
+		}
+		l.mu.Lock()
+		l.show()
+		l.mu.Unlock()
+	}
+}
+
+// written passes on how the writing of the record went, to mend as well.
+func (l *launching) written(err error) error {
+	if err != nil {
+		select {
+		case l.stale <- struct{}{}:
+		default:
+		}
+	}
+	return err
 }
 
 // unrecorded is what comes of a state that could not be written: less, for a launch that
@@ -146,7 +180,7 @@ func (l *launching) show() {
 	if l.record == nil {
 		return
 	}
-	if err := l.record.write(l.shown); err != nil {
+	if err := l.written(l.record.write(l.shown)); err != nil {
 		l.cfg.Log.Debug("the launch can't be listed", "id", l.shown.ID, "err", err)
 	}
 }

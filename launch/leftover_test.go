@@ -12,7 +12,7 @@ import (
 // A launcher that is killed before it has written its state, or a guard that is killed
 // while it removes it, leaves the other files.
 func TestLeftoverWithoutState(t *testing.T) {
-	for _, name := range []string{"x.lock", "x.sock", "x.door", "x.next"} {
+	for _, name := range []string{"x.lock", "x.sock", "x.door", "x.next", "x.spare"} {
 		dir := t.TempDir()
 		if err := os.Mkdir(filepath.Join(dir, "launches"), 0o700); err != nil {
 			t.Fatal(err)

@@ -46,13 +46,14 @@ type record struct {
 const (
 	stateExt = ".json"
 	lockExt  = ".lock"
-	sockExt  = ".sock" // where the launcher takes commands
-	doorExt  = ".door" // where the guard takes a new launcher
-	nextExt  = ".next" // the state that is being written
+	sockExt  = ".sock"  // where the launcher takes commands
+	doorExt  = ".door"  // where the guard takes a new launcher
+	nextExt  = ".next"  // the state that is being written
+	spareExt = ".spare" // room for one
 )
 
 // besideLock are the extensions of all of a record's files but the lock.
-func besideLock() []string { return []string{stateExt, nextExt, sockExt, doorExt} }
+func besideLock() []string { return []string{stateExt, nextExt, spareExt, sockExt, doorExt} }
 
 func recordDir(runtimeDir string) string { return filepath.Join(runtimeDir, "launches") }
 
@@ -130,7 +131,8 @@ func (r *record) files() []string {
 	return paths
 }
 
-// write replaces the state in one step, so that no reader sees half of one.
+// write replaces the state in one step, so that no reader sees half of one. On a full disk
+// it makes do with the room that the record has.
 func (r *record) write(s state) error {
 	body, err := json.Marshal(s)
 	if err != nil {
@@ -138,9 +140,17 @@ func (r *record) write(s state) error {
 	}
 	next := r.base + nextExt
 	if err := os.WriteFile(next, body, 0o600); err != nil {
-		return errors.Join(err, os.Remove(next))
+		err = errors.Join(err, os.Remove(next))
+		if r.writeSpare(body) != nil {
+			return err
+		}
+		return nil
 	}
-	return os.Rename(next, r.base+stateExt)
+	if err := os.Rename(next, r.base+stateExt); err != nil {
+		return err
+	}
+	r.reserve(len(body))
+	return nil
 }
 
 // written reports whether there is a state, whole if not the latest.

@@ -35,6 +35,7 @@ type launching struct {
 	leaving   []*announcer // of earlier ones, on their way out
 	stopping  bool
 	record    *record
+	stale     chan struct{} // holds one when the record could not be written
 	shown     state
 	spawning  supervisor.Spec // of the present life
 	guard     *guard.Guard    // below which it is
@@ -46,7 +47,7 @@ type launching struct {
 // had, *InUseError when the id is another launch's, *NotOrphanedError and
 // *HandedOverError. A stop by ctx, or by a Remote, is none.
 func Run(ctx context.Context, cfg Config) error {
-	l := &launching{cfg: cfg.withDefaults(), hub: newHub(), ask: newAsked()}
+	l := &launching{cfg: cfg.withDefaults(), hub: newHub(), ask: newAsked(), stale: make(chan struct{}, 1)}
 	l.berth.cfg = l.cfg
 	adoption, err := l.adopt(ctx)
 	if err != nil {
@@ -56,6 +57,8 @@ func Run(ctx context.Context, cfg Config) error {
 	// The supervisor ends not by ctx but by stop, after the farewells.
 	inner, stop := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan struct{})
+	var mending sync.WaitGroup
+	mending.Go(func() { l.mend(ended) })
 	var farewell sync.WaitGroup
 	farewell.Go(func() {
 		defer stop()
@@ -84,6 +87,7 @@ func Run(ctx context.Context, cfg Config) error {
 	})
 	close(ended)
 	farewell.Wait()
+	mending.Wait()
 	if errors.Is(err, supervisor.ErrLeft) {
 		err = l.handOver()
 	} else {

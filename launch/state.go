@@ -100,7 +100,7 @@ type state struct {
 
 func readState(base string) (state, error) {
 	var s state
-	body, err := os.ReadFile(base + stateExt)
+	body, err := readWhole(base + stateExt)
 	if err != nil {
 		return s, err
 	}
