@@ -1,6 +1,7 @@
 package gui
 
 import (
+	"cmp"
 	"encoding/json"
 	"time"
 
@@ -20,7 +21,8 @@ type component struct {
 	URL          string         `json:"url,omitempty"`
 	Status       string         `json:"status"`
 	WorkerType   string         `json:"worker_type,omitempty"`
-	Model        string         `json:"model,omitempty"`
+	Model        string         `json:"model,omitempty"`  // as people know it: a file, or a name
+	Serves       string         `json:"serves,omitempty"` // what requests call the model, where that is something else
 	Engine       string         `json:"engine,omitempty"`
 	Hive         string         `json:"hive,omitempty"`
 	RegisteredAt time.Time      `json:"registered_at,omitzero"`
@@ -51,9 +53,10 @@ func ofEntry(e registry.Entry) component {
 	c := component{
 		Key: keyOf(e.Kind, e.ID), Kind: string(e.Kind), ID: e.ID, InstanceID: e.InstanceID,
 		Hostname: e.Hostname, Port: e.Port, URL: e.URL(), Status: string(e.Status),
-		WorkerType: e.WorkerType, Model: e.Model, RegisteredAt: e.RegisteredAt,
-		Metadata: e.Metadata,
+		WorkerType: e.WorkerType, RegisteredAt: e.RegisteredAt, Metadata: e.Metadata,
 	}
+	alias, _ := e.Metadata[registry.AliasKey].(string) // others' JSON: anything else is none
+	c = c.hasModel(cmp.Or(alias, e.Model), e.Model)
 	if e.Status != registry.Online { // of one that is heard, a view knows no better than that
 		c.LastSeen = e.LastSeen
 	}
@@ -65,11 +68,23 @@ func ofEntry(e registry.Entry) component {
 	return c
 }
 
+// hasModel is the component with a model of that name, which serves under another one.
+func (c component) hasModel(name, serves string) component {
+	c.Model, c.Serves = name, ""
+	if serves != name {
+		c.Serves = serves
+	}
+	return c
+}
+
 // isLaunch adds what the launch that it is says of itself, which is closer to the truth
 // than the registry's word.
 func (c component) isLaunch(l launch.Launch) component {
 	c.Local, c.Acts = true, hereBase
 	c.PID, c.Restarts, c.StartedAt, c.Engine = l.PID, l.Restarts, l.StartedAt, l.Engine
+	if l.Model != "" { // of a file it is the path, by which another worker can be started
+		c = c.hasModel(l.Model, cmp.Or(c.Serves, c.Model, l.Model))
+	}
 	if c.Status == "" || l.Status != launch.IsReady {
 		c.Status = string(l.Status)
 	}

@@ -13,7 +13,7 @@ const hay = new WeakMap<Component, string>();
 function haystack(c: Component): string {
   let h = hay.get(c);
   if (h === undefined) {
-    h = [c.id, c.kind, statusOf(c), c.worker_type, c.model, c.engine, c.hive, c.hostname, c.port, c.url, c.instance_id]
+    h = [c.id, c.kind, statusOf(c), c.worker_type, c.model, c.serves, c.engine, c.hive, c.hostname, c.port, c.url, c.instance_id]
       .filter((v) => v !== undefined)
       .join(" ")
       .toLowerCase();
@@ -25,7 +25,7 @@ function haystack(c: Component): string {
 const fields: Record<string, (c: Component) => string | undefined> = {
   status: statusOf,
   kind: (c) => c.kind,
-  model: (c) => c.model,
+  model: (c) => (c.serves ? `${c.model} ${c.serves}` : c.model),
   engine: (c) => c.engine,
   type: (c) => c.worker_type,
   hive: hiveOf,

@@ -40,7 +40,7 @@ export function Talk() {
   const throughQueen = via.value === "queen" && q !== undefined;
   const worker = workers.find((w) => w.id === asked) ?? (asked ? undefined : workers[0]);
   const target = throughQueen ? store.hello.value.queen : worker ? `/api/workers/${encodeURIComponent(worker.id)}` : "";
-  useModels(target, worker?.model ?? "");
+  useModels(target, worker?.serves ?? worker?.model ?? "");
   const by = throughQueen ? "the queen" : (worker?.id ?? "");
   return (
     <div class="talk">
@@ -54,7 +54,7 @@ export function Talk() {
   );
 }
 
-function Choice({ workers, worker, asked }: { workers: { id: string; model?: string }[]; worker?: { id: string }; asked: string }) {
+function Choice({ workers, worker, asked }: { workers: { id: string; model?: string }[]; worker?: { id: string; model?: string; serves?: string }; asked: string }) {
   const q = queen.value;
   return (
     <div class="choice">
@@ -87,7 +87,7 @@ function Choice({ workers, worker, asked }: { workers: { id: string; model?: str
           <select data-testid="talk-model" value={model.value} onChange={(e) => (model.value = e.currentTarget.value)}>
             {models.value.map((m) => (
               <option key={m} value={m}>
-                {modelName(m)}
+                {modelName(m === worker?.serves ? worker.model : m)}
               </option>
             ))}
           </select>

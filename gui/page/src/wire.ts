@@ -11,7 +11,8 @@ export interface Component {
   url?: string;
   status?: string;
   worker_type?: string;
-  model?: string;
+  model?: string; // as people know it: a file, or a name
+  serves?: string; // what requests call it, where that is something else
   engine?: string;
   hive?: string; // the id of its parent
   registered_at?: string;
@@ -174,7 +175,7 @@ function strings(o: Fields, name: string): string[] {
 }
 
 const componentTexts = [
-  "instance_id", "hostname", "url", "status", "worker_type", "model", "engine", "hive",
+  "instance_id", "hostname", "url", "status", "worker_type", "model", "serves", "engine", "hive",
   "registered_at", "last_seen", "started_at", "acts", "why_not",
 ] as const;
 
