@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/oklog/ulid/v2"
+
 	"github.com/rbee-launch/rbee-launch/hive/client"
 	"github.com/rbee-launch/rbee-launch/internal/credentials"
 	"github.com/rbee-launch/rbee-launch/launch/sidecar"
@@ -46,6 +48,15 @@ func (j Job) text() string {
 		panic(err) // a defect of its type
 	}
 	return string(text)
+}
+
+// began is when the operation did, which its id says; zero for an id that does not.
+func (j Job) began() time.Time {
+	id, err := ulid.ParseStrict(j.Operation)
+	if err != nil {
+		return time.Time{}
+	}
+	return ulid.Time(id.Time()).UTC()
 }
 
 // parseJob reads what text wrote.

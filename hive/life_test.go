@@ -17,7 +17,8 @@ func TestRestart(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, nil)
 	op := b.begin(builtin())
-	was := *b.follow(op.ID, nil).Worker
+	ended := b.follow(op.ID, nil)
+	was := *ended.Worker
 	b.leave()
 	if isGone(was.PID) {
 		t.Error("the worker went with the hive")
@@ -27,7 +28,11 @@ func TestRestart(t *testing.T) {
 	if err != nil || len(list) != 1 || list[0] != was {
 		t.Errorf("the workers are %+v, %v, and were %+v", list, err, was)
 	}
-	again := b.follow(op.ID, nil)
+	var events []string
+	again := b.follow(op.ID, func(e client.Event) { events = append(events, e.Name) })
+	if !again.StartedAt.Equal(op.StartedAt) || again.EndedAt.Before(op.StartedAt) || again.EndedAt.After(ended.EndedAt) || strings.Join(events, " ") != "leased spawned ready" {
+		t.Errorf("it is told as %q, from %v to %v, and was from %v to %v", events, again.StartedAt, again.EndedAt, op.StartedAt, ended.EndedAt)
+	}
 	if again.Status != client.Succeeded || again.Worker == nil || *again.Worker != was || again.Request.Engine != "builtin" {
 		t.Errorf("its operation is %+v", again)
 	}
@@ -66,7 +71,7 @@ func TestRestartWhileStarting(t *testing.T) {
 	if op := b.follow(fails.ID, nil); op.Status != client.Failed || op.Error.ExitCode == nil || *op.Error.ExitCode != 137 {
 		t.Errorf("the one that was killed: %+v %+v", op, op.Error)
 	}
-	if op := b.follow(unwanted.ID, nil); op.Status != client.Failed || op.Error.Detail != "the operation was cancelled" {
+	if op := b.follow(unwanted.ID, nil); op.Status != client.Failed || op.Error.Detail != "the operation was cancelled" || !op.Error.Stopped {
 		t.Errorf("the one that was cancelled: %+v %+v", op, op.Error)
 	}
 	if ids := b.ids(); len(ids) != 1 {

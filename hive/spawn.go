@@ -37,7 +37,7 @@ func (h *Hive) spawn(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	job.Operation = ulid.Make().String()
-	op, err := h.admit(client.Operation{ID: job.Operation, HiveID: h.cfg.ID, Request: req}, job)
+	op, err := h.admit(client.Operation{ID: job.Operation, HiveID: h.cfg.ID, Request: req, StartedAt: job.began()}, job)
 	if err != nil {
 		w.Header().Set("Retry-After", "1")
 		return err

@@ -274,7 +274,7 @@ func TestCancel(t *testing.T) {
 			t.Error(err)
 		}
 		op = b.follow(op.ID, nil)
-		if op.Status != client.Failed || op.Error.Detail != "the operation was cancelled" || op.Worker != nil {
+		if op.Status != client.Failed || op.Error.Detail != "the operation was cancelled" || !op.Error.Stopped || op.Worker != nil {
 			t.Errorf("%s: %+v %+v", name, op, op.Error)
 		}
 		if list, err := launch.List(b.cfg.RuntimeDir); err != nil || len(list) != 0 {
@@ -308,7 +308,7 @@ func TestStopWhileStarting(t *testing.T) {
 	if err := b.to.Stop(t.Context(), b.ids()[0]); err != nil {
 		t.Fatal(err)
 	}
-	if op := b.follow(op.ID, nil); op.Status != client.Failed || op.Error.Detail != "the worker was stopped before it was ready" {
+	if op := b.follow(op.ID, nil); op.Status != client.Failed || op.Error.Detail != "the worker was stopped before it was ready" || !op.Error.Stopped {
 		t.Errorf("it ended as %+v %+v", op, op.Error)
 	}
 }
@@ -349,6 +349,26 @@ func TestOthers(t *testing.T) {
 	}
 	if isGone(w.PID) {
 		t.Error("it was stopped")
+	}
+}
+
+// TestEverybody: one that sees others' workers does not tell of their starts, which are
+// their own hive's to tell, and speaks of this machine.
+func TestEverybody(t *testing.T) {
+	t.Parallel()
+	b := newBox(t, nil)
+	w := b.spawn()
+	all := *b
+	all.cfg.ID, all.cfg.SpawnedBy, all.cfg.Everybody = "all", "all", true
+	all.start()
+	if ids := all.ids(); len(ids) != 1 || ids[0] != w.WorkerID {
+		t.Errorf("listed are %v", ids)
+	}
+	if status, _, answer := all.ask("GET", "/v1/hive/operations", ""); status != 200 || answer != "[]\n" {
+		t.Errorf("its operations: %d %s", status, answer)
+	}
+	if status, _, answer := all.ask("GET", "/v1/hive/workers/nobody", ""); status != 404 || strings.Contains(answer, "hive all") || !strings.Contains(answer, "this machine") {
+		t.Errorf("one that there is not: %d %s", status, answer)
 	}
 }
 

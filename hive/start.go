@@ -195,13 +195,13 @@ func (s *spawning) failure(text string) *client.Failure {
 	text = strings.TrimSpace(text)
 	switch {
 	case s.cancelled():
-		return &client.Failure{Detail: "the operation was cancelled"}
+		return &client.Failure{Detail: "the operation was cancelled", Stopped: true}
 	case s.last != nil && s.last.Detail != "":
 		return s.last
 	case text != "":
 		return &client.Failure{Detail: text}
 	default:
-		return &client.Failure{Detail: "the worker was stopped before it was ready"}
+		return &client.Failure{Detail: "the worker was stopped before it was ready", Stopped: true}
 	}
 }
 

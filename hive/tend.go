@@ -28,6 +28,9 @@ func (h *Hive) recover() {
 	}
 	var all []earlier
 	for _, l := range own {
+		if l.SpawnedBy != h.cfg.SpawnedBy {
+			continue // another hive's, though we may see it: the start is that one's to tell
+		}
 		if job, err := h.jobOf(l.ID); err == nil {
 			all = append(all, earlier{l, job})
 		}
@@ -36,12 +39,12 @@ func (h *Hive) recover() {
 	for _, e := range all {
 		h.log.Info("worker found again", "worker", e.ID, "status", e.Status, "pid", e.PID)
 		begun := client.Operation{
-			ID: e.job.Operation, HiveID: h.cfg.ID, Request: e.job.Request, WorkerID: e.ID, StartedAt: e.StartedAt.UTC(),
+			ID: e.job.Operation, HiveID: h.cfg.ID, Request: e.job.Request, WorkerID: e.ID, StartedAt: e.job.began(),
 		}
 		_, err := h.ops.Begin(begun, func(ctx context.Context, op *operation.Running) {
 			switch e.Status {
 			case launch.IsReady, launch.IsUnhealthy, launch.InBackoff: // it was ready once
-				op.End(func(o *client.Operation) { o.Worker = new(h.worker(e.Launch)) })
+				op.EndAt(h.retell(ctx, op, e.ID), func(o *client.Operation) { o.Worker = new(h.worker(e.Launch)) })
 			default:
 				s := h.newSpawning(op)
 				s.worker = e.ID
@@ -52,6 +55,35 @@ func (h *Hive) recover() {
 			h.log.Warn("the operation of a worker can't be taken up", "worker", e.ID, "err", err)
 		}
 	}
+}
+
+// retell tells again how a worker became ready, as far as its launcher remembers, and gives
+// the time of that; zero where it is not known any more.
+func (h *Hive) retell(ctx context.Context, op *operation.Running, id string) (ended time.Time) {
+	r, err := launch.Open(h.cfg.RuntimeDir, id)
+	if err != nil {
+		return ended
+	}
+	defer r.Close()
+	i, err := r.Inspect(ctx)
+	if err != nil || len(i.Events) == 0 || i.Events[0].Event != launch.Leased {
+		return ended // it does not remember the beginning
+	}
+	s := h.newSpawning(op)
+	var ready time.Time
+	for _, e := range i.Events {
+		if !ready.IsZero() && (e.Event != launch.Registered || e.Time.Sub(ready) > h.cfg.Registering) {
+			break
+		}
+		s.event(e)
+		if e.Event == launch.Ready {
+			ready = e.Time
+		}
+		if !ready.IsZero() {
+			ended = e.Time
+		}
+	}
+	return ended
 }
 
 func (h *Hive) jobOf(id string) (Job, error) {

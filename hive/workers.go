@@ -62,6 +62,9 @@ func (h *Hive) find(id string) (client.WorkerProcess, error) {
 			return w, nil
 		}
 	}
+	if h.cfg.Everybody {
+		return client.WorkerProcess{}, httpd.Errorf(http.StatusNotFound, client.CodeUnknownWorker, "no worker %q runs on this machine", id)
+	}
 	return client.WorkerProcess{}, httpd.Errorf(http.StatusNotFound, client.CodeUnknownWorker,
 		"hive %s is the parent of no worker %q: GET /v1/hive/workers lists those it has", h.cfg.ID, id)
 }

@@ -73,13 +73,14 @@ type Operation struct {
 	Worker    *WorkerProcess `json:"worker,omitempty" doc:"Once it has succeeded."`
 	Error     *Failure       `json:"error,omitempty" doc:"Once it has failed."`
 	StartedAt time.Time      `json:"started_at"`
-	EndedAt   time.Time      `json:"ended_at,omitzero"`
+	EndedAt   time.Time      `json:"ended_at,omitzero" doc:"Once it has ended, where that is known: of an earlier life of this server it may not be."`
 	EventsURL string         `json:"events_url" doc:"Where its events are, on this server."`
 }
 
 // Failure is why an operation has failed.
 type Failure struct {
 	Detail    string   `json:"detail"`
+	Stopped   bool     `json:"stopped,omitempty" doc:"Somebody wanted it: the start was cancelled, or the worker stopped before it was ready."`
 	ExitCode  *int     `json:"exit_code,omitempty" doc:"As a shell gives it, where the engine has ended."`
 	LastLines []string `json:"last_lines,omitempty" doc:"Of the engine's output."`
 }

@@ -203,10 +203,13 @@ func (r *Running) Pass(e client.Event) {
 func (r *Running) Set(do func(*client.Operation)) { r.change(func() { do(&r.op) }) }
 
 // End ends it: do says how. Later ends change nothing.
-func (r *Running) End(do func(*client.Operation)) {
+func (r *Running) End(do func(*client.Operation)) { r.EndAt(time.Now(), do) }
+
+// EndAt is End for what has ended before, at zero if nobody knows when.
+func (r *Running) EndAt(at time.Time, do func(*client.Operation)) {
 	r.change(func() {
 		do(&r.op)
-		r.op.EndedAt = time.Now().UTC()
+		r.op.EndedAt = at.UTC()
 		if r.op.Error != nil {
 			r.op.Status = client.Failed
 		} else {
