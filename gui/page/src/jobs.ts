@@ -17,11 +17,14 @@ export interface Job {
   events: readonly LaunchEvent[]; // without progress
   progress?: LaunchEvent; // the last
   lost?: string; // why it is not followed at the moment
+  read?: boolean; // its events were, to their end
   cancelling?: boolean;
 }
 
 export const jobs = signal<ReadonlyMap<string, Job>>(new Map());
 export const jobsRead = signal(false);
+// unread are the servers that do not say what they have, by their base, and why.
+export const unread = signal<ReadonlyMap<string, string>>(new Map());
 
 const atOnce = 2;
 const kept = 50;
@@ -45,16 +48,33 @@ function known(base: string, op: Operation): void {
   put(keyOf(base, op.operation_id), (old) => ({ events: [], ...old, key: keyOf(base, op.operation_id), base, op }));
 }
 
-// newest is all jobs, those that run first.
+// newest is one job for each operation, those that run first.
 export function newest(all: Iterable<Job>): Job[] {
   const running = (j: Job) => (j.op.status === "running" ? 1 : 0);
-  return [...all]
+  const byID = new Map<string, Job>();
+  for (const j of all) {
+    const other = byID.get(j.op.operation_id);
+    byID.set(j.op.operation_id, other ? nearer(other, j) : j);
+  }
+  return [...byID.values()]
     .sort((a, b) => running(b) - running(a) || (b.op.started_at ?? "").localeCompare(a.op.started_at ?? ""))
     .slice(0, kept);
 }
 
+// nearer is one of two that are the same start: the queen's is her hive's, under the same
+// id. Hers says why it is there; where she has lost sight of it, the hive knows better.
+function nearer(a: Job, b: Job): Job {
+  const [hers, its] = isQueen(a.base) ? [a, b] : [b, a];
+  const lost =
+    (hers.lost !== undefined && its.lost === undefined) ||
+    (hers.op.status === "failed" && its.op.status !== "failed") ||
+    (hers.op.status === "running" && its.op.status !== "running");
+  return lost ? { ...its, op: { ...its.op, why: hers.op.why } } : hers;
+}
+
 // readJobs asks each server what it has; one that does not answer has kept its last.
 export async function readJobs(bases: readonly string[], signal: AbortSignal): Promise<void> {
+  const failed = new Map<string, string>();
   await Promise.all(
     bases.map(async (base) => {
       try {
@@ -64,24 +84,26 @@ export async function readJobs(bases: readonly string[], signal: AbortSignal): P
         const next = new Map([...jobs.value].filter(([key, j]) => j.base !== base || there.has(key) || j.op.status === "running"));
         jobs.value = next;
         for (const op of ops) known(base, op);
-      } catch {
-        // the form says what is wrong with the place
+      } catch (err) {
+        failed.set(base, say(err));
       }
     }),
   );
-  if (!signal.aborted) jobsRead.value = true;
+  if (signal.aborted) return;
+  unread.value = failed;
+  jobsRead.value = true;
 }
 
 const followed = new Map<string, AbortSignal>();
 
-// followJobs follows those that run until the signal aborts. It is called again whenever
-// there may be another.
+// followJobs follows those that run until the signal aborts, and reads how those came to
+// their end that have failed. It is called again whenever there may be another.
 export function followJobs(signal: AbortSignal): void {
   if (signal.aborted) return;
   for (const [key, by] of followed) if (by.aborted) followed.delete(key);
   for (const j of newest(jobs.value.values())) {
     if (followed.size >= atOnce) return;
-    if (j.op.status !== "running" || followed.has(j.key)) continue;
+    if (!(j.op.status === "running" || (j.op.status === "failed" && !j.read)) || followed.has(j.key)) continue;
     followed.set(j.key, signal);
     void one(j, signal).finally(() => {
       if (followed.get(j.key) === signal) followed.delete(j.key);
@@ -91,12 +113,16 @@ export function followJobs(signal: AbortSignal): void {
 }
 
 async function one(j: Job, signal: AbortSignal): Promise<void> {
+  const running = j.op.status === "running";
+  const stop = new AbortController(); // AbortSignal.any is too new
+  const leave = () => stop.abort();
+  signal.addEventListener("abort", leave);
   try {
     await follow({
       url: `${path(j.base)}/${encodeURIComponent(j.op.operation_id)}/events`,
-      signal,
+      signal: stop.signal,
       opened: () => patch(j.key, { events: [], lost: undefined }),
-      lost: (why) => patch(j.key, { lost: why }),
+      lost: (why) => (running ? patch(j.key, { lost: why }) : stop.abort()), // others wait for its place
       each: (m) => {
         if (m.event === "operation" || m.event === "end") {
           const op = operation(json(m.data));
@@ -110,9 +136,13 @@ async function one(j: Job, signal: AbortSignal): Promise<void> {
         return undefined;
       },
     });
+    if (!signal.aborted) patch(j.key, { read: true });
   } catch (err) {
+    patch(j.key, { lost: undefined, read: true });
     // It is not there any more: the server has forgotten it, or is a new one.
-    patch(j.key, { lost: undefined, op: { ...j.op, status: "failed", error: { detail: `nothing more is known of it: ${say(err)}` } } });
+    if (running) patch(j.key, { op: { ...j.op, status: "failed", error: { detail: `nothing more is known of it: ${say(err)}` } } });
+  } finally {
+    signal.removeEventListener("abort", leave);
   }
 }
 
@@ -150,37 +180,45 @@ export function fraction(p: LaunchEvent | undefined): number | undefined {
   return Math.min(0.99, have / size);
 }
 
-export type StepState = "done" | "now" | "failed" | "later";
+// requested is what a worker was asked for with, by the server that started it.
+export async function requested(base: string, worker: string): Promise<SpawnRequest | undefined> {
+  const list = await ask(path(base));
+  const ops = (Array.isArray(list) ? list : []).flatMap((o) => operation(o) ?? []);
+  return ops.find((o) => o.worker_id === worker && o.status !== "failed")?.request; // the newest comes first
+}
+
+export type StepState = "done" | "now" | "failed" | "stopped" | "later";
 export interface Step {
   name: string;
   state: StepState;
   note: string;
 }
 
-// steps is how far a start has come.
-export function steps(j: Pick<Job, "op" | "events">): Step[] {
+// steps is how far a start has come. registered is whether the registry knows the worker
+// now; unregistered says why not, of one that is there.
+export function steps(j: Pick<Job, "op" | "events">, registered = false, unregistered = ""): Step[] {
   const last = (name: string) => j.events.findLast((e) => e.event === name);
-  const leased = last("leased");
-  const spawned = last("spawned");
-  const ready = last("ready");
-  const registered = j.events.filter((e) => e.event === "registered").map((e) => e.with);
+  const w = j.op.worker;
+  const port = last("leased")?.port ?? w?.port;
+  const pid = last("spawned")?.pid ?? w?.pid;
+  const at = new Set(j.events.flatMap((e) => (e.event === "registered" && e.with ? [e.with] : [])));
+  if (registered || w?.registry) at.add("registry");
+  if (w?.queen) at.add("queen");
   const phase = j.op.phase ?? "";
   const order = ["leased", "spawned", "ready", "registered"];
   const reached = Math.max(
     order.indexOf(phase),
     ...order.map((name, i) => (last(name) ? i : -1)),
-    j.op.status === "succeeded" ? 3 : -1,
-    // One that had ended before we came is known by where it stands alone.
-    ["exited", "restarting", "unhealthy", "stopping"].includes(phase) ? 1 : j.op.worker_id ? 0 : -1,
+    j.op.status === "succeeded" ? 2 : -1,
+    at.size > 0 ? 3 : -1,
+    // Of one that had ended before we came, until its events are read.
+    ["exited", "restarting", "unhealthy", "stopping", "settling", "stopped"].includes(phase) && j.op.worker_id ? 1 : j.op.worker_id ? 0 : -1,
   );
-  const list = [
-    { name: "Port", note: leased?.port ? String(leased.port) : "" },
-    { name: "Process", note: spawned?.pid ? `pid ${spawned.pid}` : "" },
-    { name: "Ready", note: ready ? "answers" : "" },
-    { name: "Registered", note: [...new Set(registered)].filter(Boolean).join(", ") },
-  ];
-  return list.map((s, i) => ({
-    ...s,
-    state: i <= reached ? "done" : i > reached + 1 ? "later" : j.op.status === "failed" ? "failed" : j.op.status === "running" ? "now" : "done",
-  }));
+  const next: Record<string, StepState> = { running: "now", failed: j.op.error?.stopped ? "stopped" : "failed" };
+  return [
+    { name: "Port", note: port ? String(port) : "" },
+    { name: "Process", note: pid ? `pid ${pid}` : "" },
+    { name: "Ready", note: reached >= 2 ? "answers" : "" },
+    { name: "Registered", note: at.size > 0 ? [...at].join(", ") : j.op.status === "succeeded" ? unregistered : "" },
+  ].map((s, i) => ({ ...s, state: i <= reached ? "done" : i > reached + 1 ? "later" : (next[j.op.status] ?? "later") }));
 }

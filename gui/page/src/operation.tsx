@@ -5,30 +5,44 @@ import { cancel, fraction, steps, type Job } from "./jobs.ts";
 import { Bar, Button, Shape, Status } from "./parts.tsx";
 import { go, link } from "./router.ts";
 import { operationTone } from "./status.ts";
-import { now } from "./store.ts";
+import { components, now, registryState, store } from "./store.ts";
 
-const words: Record<string, string> = { running: "starting", succeeded: "ready", failed: "failed" };
+const words: Record<string, string> = { running: "starting", succeeded: "started", failed: "failed" };
+
+function where(job: Job): string {
+  if (job.base === store.hello.value.here) return "on this machine";
+  return job.op.hive_id ? `on ${job.op.hive_id}` : "";
+}
+
+// unregistered is why a worker that is there is in no registry.
+function unregistered(): string {
+  const state = registryState.value.state;
+  return state === "none" ? "no registry" : state === "away" ? "registry offline" : "not yet";
+}
 
 export function OperationCard({ job, again }: { job: Job; again: (job: Job) => void }) {
   const { op } = job;
   const running = op.status === "running";
+  const stopped = op.error?.stopped === true;
   const began = when(op.started_at);
-  const ended = when(op.ended_at) ?? now.value;
+  const ended = running ? now.value : when(op.ended_at);
+  const worker = op.worker_id ? components.value.get(`worker/${op.worker_id}`) : undefined;
+  const once = stopped ? "Start again" : op.status === "failed" ? "Try again" : "Another";
   const name = op.worker_id ?? `${op.request.worker_type ?? "worker"}`;
   return (
     <article class={`operation card ${operationTone(op)}`} aria-label={`Start of ${name}`} data-testid="operation" data-key={job.key} data-status={op.status}>
       <header>
-        <Status tone={operationTone(op)} word={words[op.status] ?? op.status} />
+        <Status tone={operationTone(op)} word={stopped ? "stopped" : (words[op.status] ?? op.status)} />
         <h3>{op.worker_id ? <a href={link("worker", op.worker_id)}>{op.worker_id}</a> : name}</h3>
         <span class="quiet">
-          {[op.request.engine, op.request.model && modelName(op.request.model), op.hive_id && `on ${op.hive_id}`].filter(Boolean).join(" · ")}
+          {[op.request.engine, op.request.model && modelName(op.request.model), where(job)].filter(Boolean).join(" · ")}
         </span>
         <span class="seconds" data-testid="operation-seconds">
-          {began === undefined ? "" : seconds(ended - began)}
+          {began === undefined || ended === undefined ? "" : seconds(ended - began)}
         </span>
       </header>
       <ol class="steps" data-testid="spawn-progress">
-        {steps(job).map((s) => (
+        {steps(job, !!worker?.registered_at, worker ? unregistered() : "").map((s) => (
           <li key={s.name} class={s.state}>
             <Shape tone={s.state === "done" ? "good" : s.state === "now" ? "busy" : s.state === "failed" ? "bad" : "off"} />
             <span>
@@ -59,8 +73,8 @@ export function OperationCard({ job, again }: { job: Job; again: (job: Job) => v
           </>
         )}
         {!running && (
-          <Button act={() => again(job)} test="again" label={`${op.status === "failed" ? "Try again" : "Another"}: fill in the form as for ${name}`}>
-            {op.status === "failed" ? "Try again" : "Another"}
+          <Button act={() => again(job)} test="again" label={`${once}: fill in the form as for ${name}`}>
+            {once}
           </Button>
         )}
       </div>
@@ -107,7 +121,7 @@ function Failure({ job }: { job: Job }) {
   const lines = e?.last_lines ?? [];
   return (
     <div class="failure">
-      <p class="bad-text" data-testid="failure-reason">
+      <p class={e?.stopped ? "quiet" : "bad-text"} data-testid="failure-reason">
         {e?.detail ?? "It has failed, and nobody said why."}
         {e?.exit_code !== undefined && !e.detail?.includes(String(e.exit_code)) ? ` (exit code ${e.exit_code})` : ""}
       </p>

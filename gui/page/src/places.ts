@@ -11,13 +11,18 @@ export interface Place {
   why?: string; // why nothing can be started there
 }
 
+const hives = "/api/hives/";
+export const hiveBase = (id: string) => `${hives}${encodeURIComponent(id)}`;
+// hiveIn is the id of the hive whose base it is, "" for another base.
+export const hiveIn = (base: string) => (base.startsWith(hives) ? decodeURIComponent(base.slice(hives.length)) : "");
+
 export const places = computed<Place[]>(() => {
   const hello = store.hello.value;
   const list: Place[] = [{ base: hello.here, name: hello.hostname ? `This machine (${hello.hostname})` : "This machine" }];
   for (const c of components.value.values()) {
     if (c.kind !== "hive") continue;
     list.push({
-      base: `/api/hives/${encodeURIComponent(c.id)}`,
+      base: hiveBase(c.id),
       name: `Hive ${c.id}`,
       why: c.status === "offline" ? "it is offline" : undefined,
     });
@@ -62,6 +67,20 @@ export function need(m: Model): number | undefined {
 
 export function installed(m: Machine): Engine[] {
   return m.engines.filter((e) => e.path !== undefined || e.name === "builtin");
+}
+
+// together is what there is at all of these places: the queen chooses among them.
+export function together(all: Iterable<Machine>): Pick<Machine, "engines" | "models"> {
+  const engines = new Map<string, Engine>();
+  const models = new Map<string, Model>();
+  for (const m of all) {
+    for (const e of installed(m)) {
+      const types = new Set([...(engines.get(e.name)?.types ?? []), ...e.types]);
+      engines.set(e.name, { name: e.name, types: [...types], explicit: e.explicit }); // each has it elsewhere
+    }
+    for (const x of m.models) if (!x.error) models.set(x.name, x);
+  }
+  return { engines: [...engines.values()], models: [...models.values()] };
 }
 
 // firstWorker is what one button starts: the largest model that fits easily, on an engine

@@ -5,10 +5,11 @@ import type { JSX, TargetedEvent } from "preact";
 import { useEffect } from "preact/hooks";
 import { bytes, count, modelName, none } from "./format.ts";
 import { Problem, say } from "./http.ts";
-import { changes, followJobs, isQueen, jobs, jobsRead, newest, readJobs, spawn, type Job } from "./jobs.ts";
+import { changes, followJobs, isQueen, jobs, jobsRead, newest, readJobs, requested, spawn, unread, type Job } from "./jobs.ts";
+import { connection } from "./live.ts";
 import { OperationCard } from "./operation.tsx";
 import { announced, Meter } from "./parts.tsx";
-import { free, installed, look, looks, need, places } from "./places.ts";
+import { free, hiveBase, hiveIn, installed, look, looks, need, places, together } from "./places.ts";
 import { replace, route } from "./router.ts";
 import { components, store } from "./store.ts";
 import { useWhileVisible } from "./visible.ts";
@@ -35,10 +36,16 @@ function fill(base: string, r: SpawnRequest): void {
   });
 }
 
-// like fills the form as for another such component.
-function like(c: Component): void {
-  const base = c.hive ? `/api/hives/${encodeURIComponent(c.hive)}` : c.acts || store.hello.value.here;
+// like fills the form as for another such component: as it was asked for, where its server
+// knows that, unless the form is changed meanwhile.
+async function like(c: Component): Promise<void> {
+  const hive = hiveBase(c.hive ?? "");
+  const base = places.value.some((p) => p.base === hive) ? hive : c.acts || store.hello.value.here;
   fill(base, { engine: c.engine, worker_type: c.worker_type, model: c.model });
+  const written = () => Object.values(form).map((s) => s.peek()).join("\n");
+  const before = written();
+  const request = await requested(base, c.id).catch(() => undefined); // what there is, is filled in
+  if (request && written() === before) fill(base, request);
 }
 
 export function Spawn() {
@@ -51,18 +58,20 @@ export function Spawn() {
   useEffect(() => {
     const c = asked ? components.value.get(asked) : undefined;
     if (!asked || !store.whole.value) return;
-    if (c) like(c);
+    if (c) void like(c);
     replace("#/spawn");
   }, [asked, store.whole.value]);
 
-  useWhileVisible((stop) => void (isQueen(base) || look(base, stop)), [base]);
+  const hives = list.filter((p) => !p.why && hiveIn(p.base)).map((p) => p.base).join(" ");
+  const seen = isQueen(base) ? hives : base; // of the queen's each may be the one
+  useWhileVisible((stop) => seen.split(" ").forEach((b) => b && void look(b, stop)), [seen]);
 
   // Who else starts something is known by what is starting, and by what other tabs say.
   const starting = [...components.value.values()].filter((c) => c.status === "starting").map((c) => c.key).join(" ");
   const bases = list.filter((p) => !p.why).map((p) => p.base).join(" ");
   useWhileVisible(
     (stop) => void readJobs(bases.split(" "), stop).then(() => followJobs(stop)),
-    [bases, starting, changes.value],
+    [bases, starting, changes.value, connection.value.state === "live"],
   );
   const all = newest(jobs.value.values());
   return (
@@ -72,7 +81,14 @@ export function Spawn() {
         <Form />
         <section aria-labelledby="starts-title" class="starts">
           <h2 id="starts-title">Starts</h2>
-          {all.length === 0 && <p class="quiet empty">{jobsRead.value ? "Nothing has been started yet." : "Looking for what has been started."}</p>}
+          {[...unread.value].map(([of, why]) => (
+            <p key={of} class="warn-text" data-testid="starts-unknown">
+              What was started {isQueen(of) ? "through the queen" : hiveIn(of) ? `on hive ${hiveIn(of)}` : "on this machine"} is not known: {why}.
+            </p>
+          ))}
+          {all.length === 0 && unread.value.size === 0 && (
+            <p class="quiet empty" data-testid="no-starts">{jobsRead.value ? "Nothing has been started yet." : "Looking for what has been started."}</p>
+          )}
           {all.map((j) => (
             <OperationCard key={j.key} job={j} again={(job: Job) => again(job)} />
           ))}
@@ -85,6 +101,12 @@ export function Spawn() {
 function again(job: Job): void {
   fill(job.base, job.op.request);
   document.getElementById("spawn-where")?.focus();
+}
+
+// moveTo has another place chosen, to which nothing applies that was said of the last one.
+function moveTo(base: string): void {
+  form.base.value = base;
+  refused.value = undefined;
 }
 
 function request(): SpawnRequest {
@@ -123,7 +145,8 @@ function Form() {
   const m = l?.machine;
   const byQueen = isQueen(base);
   const place = places.value.find((p) => p.base === base);
-  const engines = m ? installed(m) : [];
+  const all = byQueen ? together(places.value.flatMap((p) => (hiveIn(p.base) && !p.why && looks.value.get(p.base)?.machine) || [])) : undefined;
+  const engines = all?.engines ?? (m ? installed(m) : []);
   const engine = engines.find((e) => e.name === form.engine.value);
   const types = [...new Set((engine ? [engine] : engines.filter((e) => !e.explicit)).flatMap((e) => e.types))].filter((t) => t !== "*");
   const device = form.device.value;
@@ -133,7 +156,7 @@ function Form() {
   return (
     <form class="card form" onSubmit={(e) => void submit(e)} aria-label="Start a worker" data-testid="spawn-form" noValidate>
       <Field id="where" name="Where" error="">
-        <select id="spawn-where" data-testid="spawn-where" value={base} onChange={(e) => (form.base.value = e.currentTarget.value)}>
+        <select id="spawn-where" data-testid="spawn-where" value={base} onChange={(e) => moveTo(e.currentTarget.value)}>
           {places.value.map((p) => (
             <option key={p.base} value={p.base} disabled={!!p.why}>
               {p.name}
@@ -159,7 +182,7 @@ function Form() {
               {e.name === "builtin" ? "builtin (a simulation, needs no model)" : e.name}
             </option>
           ))}
-          {form.engine.value && !engine && <option value={form.engine.value}>{form.engine.value}{m ? " (not found there)" : ""}</option>}
+          {form.engine.value && !engine && <option value={form.engine.value}>{form.engine.value}{m || all ? " (not found there)" : ""}</option>}
         </select>
       </Field>
       <Field id="type" name="Type" error={error?.field === "worker_type" ? error.text : ""}>
@@ -170,10 +193,17 @@ function Form() {
           ))}
         </datalist>
       </Field>
-      <Field id="model" name="Model" error={error?.field === "model" ? error.text : ""} hint="A file from the list, or a name that the engine knows.">
-        <input id="spawn-model" data-testid="spawn-model" autocomplete="off" spellcheck={false} value={form.model.value} onInput={(e) => (form.model.value = e.currentTarget.value)} {...bad("model")} />
+      <Field id="model" name="Model" error={error?.field === "model" ? error.text : ""} hint={all ? "A file that a hive has, or a name that the engine knows." : "A file from the list, or a name that the engine knows."}>
+        <input id="spawn-model" data-testid="spawn-model" list={all && "spawn-models"} autocomplete="off" spellcheck={false} value={form.model.value} onInput={(e) => (form.model.value = e.currentTarget.value)} {...bad("model")} />
       </Field>
       {m && <Models m={m} />}
+      {all && (
+        <datalist id="spawn-models">
+          {all.models.map((x) => (
+            <option key={x.name} value={x.name} />
+          ))}
+        </datalist>
+      )}
       {!byQueen && (
         <div class="pair">
           <Field id="device" name="Device" error={error?.field === "device" ? error.text : ""}>

@@ -29,7 +29,7 @@ export function happeningTone(what: string): Tone {
 }
 
 export function operationTone(o: Operation): Tone {
-  return tone(o.status);
+  return o.error?.stopped ? "off" : tone(o.status); // which somebody wanted
 }
 
 export function mayAct(c: Component): boolean {

@@ -110,7 +110,8 @@ export interface Operation {
   why?: string;
   request: SpawnRequest;
   worker_id?: string;
-  error?: { detail?: string; exit_code?: number; last_lines?: string[] };
+  worker?: { port?: number; pid?: number; registry: boolean; queen: boolean }; // as it was when it was ready
+  error?: { detail?: string; stopped?: boolean; exit_code?: number; last_lines?: string[] }; // stopped: somebody wanted it
   started_at?: string;
   ended_at?: string;
 }
@@ -259,6 +260,7 @@ export function operation(raw: unknown): Operation | undefined {
   if (!id) return undefined;
   const request = isFields(raw["request"]) ? raw["request"] : {};
   const error = isFields(raw["error"]) ? raw["error"] : undefined;
+  const worker = isFields(raw["worker"]) ? raw["worker"] : undefined;
   return {
     operation_id: id, status: text(raw, "status") ?? "running", phase: text(raw, "phase"),
     hive_id: text(raw, "hive_id"), why: text(raw, "why"), worker_id: text(raw, "worker_id"),
@@ -267,7 +269,8 @@ export function operation(raw: unknown): Operation | undefined {
       port: number(request, "port"), device: text(request, "device"), hive_id: text(request, "hive_id"),
       args: strings(request, "args"),
     },
-    error: error && { detail: text(error, "detail"), exit_code: number(error, "exit_code"), last_lines: strings(error, "last_lines") },
+    worker: worker && { port: number(worker, "port"), pid: number(worker, "pid"), registry: worker["registry"] === true, queen: worker["queen"] === true },
+    error: error && { detail: text(error, "detail"), stopped: error["stopped"] === true, exit_code: number(error, "exit_code"), last_lines: strings(error, "last_lines") },
     started_at: text(raw, "started_at"), ended_at: text(raw, "ended_at"),
   };
 }

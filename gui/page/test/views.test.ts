@@ -4,9 +4,9 @@ import { test } from "node:test";
 import { bytes, count, duration, modelName, when } from "../src/format.ts";
 import { arrange, groups, matcher } from "../src/list.ts";
 import { path, processor } from "../src/plot.tsx";
-import { firstWorker, free } from "../src/places.ts";
-import { fraction, steps } from "../src/jobs.ts";
-import { isHeard } from "../src/status.ts";
+import { firstWorker, free, together } from "../src/places.ts";
+import { fraction, newest, steps, type Job } from "../src/jobs.ts";
+import { isHeard, operationTone } from "../src/status.ts";
 import { clamp, range } from "../src/window.ts";
 import { machine, type Component } from "../src/wire.ts";
 
@@ -86,13 +86,42 @@ test("what is free is the device's where one is meant, else the machine's", () =
   assert.deepEqual([free(m, ""), free(m, "1"), free(m, "cpu")], [15, 5, 8]);
 });
 
+test("a start through the queen is one, as whoever knows better tells it", () => {
+  const queen = "/api/queen";
+  const job = (base: string, status: string, more: object = {}): Job => ({ key: `${base}#1`, base, op: { operation_id: "1", request: {}, status, why: base === queen ? "room" : undefined }, events: [], ...more });
+  const one = (...jobs: Job[]) => newest(jobs).map((j) => [j.base, j.op.status, j.op.why]);
+  assert.deepEqual(one(job(queen, "running"), job("/api/hives/a", "running")), [[queen, "running", "room"]]);
+  assert.deepEqual(one(job("/api/hives/a", "running"), job(queen, "running")), [[queen, "running", "room"]]);
+  assert.deepEqual(one(job(queen, "running", { lost: "gone" }), job("/api/hives/a", "running")), [["/api/hives/a", "running", "room"]]);
+  assert.deepEqual(one(job(queen, "running"), job("/api/hives/a", "succeeded")), [["/api/hives/a", "succeeded", "room"]]);
+  assert.deepEqual(one(job(queen, "failed"), job("/api/hives/a", "running")), [["/api/hives/a", "running", "room"]]);
+  assert.deepEqual(one(job(queen, "failed"), job("/api/hives/a", "failed")), [[queen, "failed", "room"]]);
+});
+
+test("through the queen one may have what any of her hives has", () => {
+  const hive = (engine: string, models: object[]) => machine({ engines: [{ name: engine, types: ["llm"], path: "/x" }, { name: "none", types: ["llm"] }], models });
+  const all = together([hive("ollama", [{ name: "a" }, { name: "broken", error: "it is" }]), hive("vllm", [{ name: "a" }, { name: "b" }]), hive("ollama", [])]);
+  assert.deepEqual(all.engines.map((e) => [e.name, e.types, e.path]), [["ollama", ["llm"], undefined], ["vllm", ["llm"], undefined]]);
+  assert.deepEqual(all.models.map((m) => m.name), ["a", "b"]);
+});
+
 test("how far a start has come", () => {
   const op = { operation_id: "1", request: {}, status: "running" };
-  const states = (o: object, events: string[]) => steps({ op: { ...op, ...o }, events: events.map((event) => ({ event })) }).map((s) => s.state);
+  const worker = { port: 8080, pid: 42, registry: false, queen: false };
+  const states = (o: object, events: string[], registered?: boolean) => steps({ op: { ...op, ...o }, events: events.map((event) => ({ event })) }, registered).map((s) => s.state);
   assert.deepEqual(states({}, []), ["now", "later", "later", "later"]);
   assert.deepEqual(states({}, ["leased", "spawned"]), ["done", "done", "now", "later"]);
   assert.deepEqual(states({ status: "failed", phase: "exited", worker_id: "w" }, []), ["done", "done", "failed", "later"]);
-  assert.deepEqual(states({ status: "succeeded" }, ["leased", "spawned", "ready"]), ["done", "done", "done", "done"]);
+  assert.deepEqual(states({ status: "succeeded" }, ["leased", "spawned", "ready"]), ["done", "done", "done", "later"]);
+  assert.deepEqual(states({ status: "succeeded", worker }, []), ["done", "done", "done", "later"]);
+  assert.deepEqual(states({ status: "succeeded", worker }, [], true), ["done", "done", "done", "done"]);
+  assert.deepEqual(states({ status: "succeeded", worker: { ...worker, queen: true } }, []), ["done", "done", "done", "done"]);
+  // Whoever stopped it is not told of a failure, before a reload or after.
+  const stopped = { status: "failed", phase: "stopped", worker_id: "w", error: { stopped: true } };
+  assert.deepEqual(states(stopped, ["leased", "spawned", "stopping", "stopped"]), ["done", "done", "stopped", "later"]);
+  assert.deepEqual(states(stopped, []), ["done", "done", "stopped", "later"]);
+  assert.equal(operationTone({ ...op, ...stopped }), "off");
+  assert.deepEqual(steps({ op: { ...op, status: "succeeded", worker }, events: [] }, false, "no registry").map((s) => s.note), ["8080", "pid 42", "answers", "no registry"]);
   assert.equal(fraction({ event: "progress", model_bytes: 100, seen: { rss_bytes: 40 } }), 0.4);
   assert.equal(fraction({ event: "progress", model_bytes: 100, seen: { rss_bytes: 400 } }), 0.99);
   assert.equal(fraction({ event: "progress" }), undefined);
