@@ -2,6 +2,7 @@ package gui_test
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -132,6 +133,37 @@ func TestLogin(t *testing.T) {
 	other := newGUI(t, gui.Config{}).Guarded(httpd.Access{Token: "tok-2"})
 	if resp := serve(other, request(http.MethodGet, "/?token=tok-2", elsewhere)); resp.Cookies()[0].Name == c.Name {
 		t.Error("pages with tokens of their own take each other's cookie away")
+	}
+}
+
+// A browser that has no token is asked for it; programs, and our own page, get the problem.
+func TestLoginPage(t *testing.T) {
+	h := newGUI(t, gui.Config{}).Guarded(httpd.Access{Token: token, TokenHint: "the token is in /a&b"})
+	for _, c := range []struct {
+		method, path, accept string
+		html, wrong          bool
+	}{
+		{http.MethodGet, "/", "text/html,application/xhtml+xml,*/*;q=0.8", true, false},
+		{http.MethodGet, "/?token=wrong", "text/html", true, true},
+		{http.MethodGet, "/", "*/*", false, false},
+		{http.MethodGet, "/api/stream", "text/event-stream", false, false},
+		{http.MethodPost, "/api/here/v1/hive/workers", "text/html", false, false},
+	} {
+		resp := serve(h, request(c.method, c.path, elsewhere, "Accept", c.accept))
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := string(body)
+		if resp.StatusCode != http.StatusUnauthorized || resp.Header.Get("WWW-Authenticate") == "" || strings.Contains(text, token) || strings.Contains(text, "That is not the token") != c.wrong {
+			t.Errorf("%s %s for %s: %s, %v, %s", c.method, c.path, c.accept, resp.Status, resp.Header, text)
+		}
+		if c.html != strings.Contains(text, `name="token"`) || c.html != strings.Contains(text, "/a&amp;b") || c.html != strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") {
+			t.Errorf("%s %s for %s: %s", c.method, c.path, c.accept, text)
+		}
+		if p := resp.Header.Get("Content-Security-Policy"); c.html != strings.Contains(p, "default-src 'none'") || c.html != (resp.Header.Get("Cache-Control") == "no-store") {
+			t.Errorf("%s %s for %s: %v", c.method, c.path, c.accept, resp.Header)
+		}
 	}
 }
 

@@ -122,6 +122,8 @@ func (g *GUI) Run(ctx context.Context, ln net.Listener) error {
 // guarded is the Handler for those whom access lets in.
 func (g *GUI) guarded(access httpd.Access) http.Handler {
 	browsers := newLogin(access.Token)
+	browsers.hint = access.TokenHint
+	access.Refused = browsers.ask
 	return browsers.header(access.Wrap(browsers.remember(g.Handler())))
 }
 

@@ -1,10 +1,16 @@
 package gui
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
+	"fmt"
+	"html"
 	"net/http"
+	"strings"
+
+	"github.com/rbee-launch/rbee-launch/internal/httpd"
 )
 
 // login lets a browser on another machine in, which can't put a token into a header by
@@ -14,6 +20,7 @@ import (
 type login struct {
 	token        string // nobody gets in by it when empty
 	name, cookie string
+	hint         string // where the token is
 }
 
 func newLogin(token string) login {
@@ -59,6 +66,45 @@ func (l login) remember(h http.Handler) http.Handler {
 		http.Redirect(w, r, "/", http.StatusSeeOther) // so that it stays in no address bar
 	})
 }
+
+// ask asks a browser for the token, which may be the wrong one; programs get the problem.
+func (l login) ask(w http.ResponseWriter, r *http.Request, p *httpd.Problem) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead || !strings.Contains(r.Header.Get("Accept"), "text/html") {
+		httpd.WriteProblem(w, p)
+		return
+	}
+	h := w.Header()
+	confine(h)
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Vary", "Accept")
+	w.WriteHeader(p.Status)
+	wrong := ""
+	if tokenIn(r) != "" {
+		wrong = `<p role="alert"><strong>That is not the token.</strong></p>`
+	}
+	_, _ = fmt.Fprintf(w, loginPage, wrong, html.EscapeString(cmp.Or(l.hint, "this server was started without a token"))) // the client may be gone
+}
+
+// loginPage has no style: what the policy takes is behind the token.
+const loginPage = `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark">
+<title>Log in – rbee</title>
+<main>
+<h1>rbee-gui</h1>
+%s
+<form action="/" method="get">
+<p><label for="token">Token</label>
+<input id="token" name="token" type="password" required autofocus autocomplete="current-password">
+<button>Log in</button></p>
+</form>
+<p>This page starts and stops programs. From another machine it is used with the token: %s.</p>
+</main>
+</html>
+`
 
 func tokenIn(r *http.Request) string {
 	if r.URL.Path != "/" || r.Method != http.MethodGet {

@@ -99,13 +99,18 @@ func (p *page) routes() []httpd.Route {
 	return routes
 }
 
-func (f file) send(w http.ResponseWriter, r *http.Request, name string) {
-	h := w.Header()
+// confine lets a document of ours have what is our own, and be nobody else's.
+func confine(h http.Header) {
 	h.Set("Content-Security-Policy", policy)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+}
+
+func (f file) send(w http.ResponseWriter, r *http.Request, name string) {
+	h := w.Header()
+	confine(h)
 	h.Set("Vary", "Accept-Encoding")
 	h.Set("Cache-Control", "no-cache") // asked for anew each time, and answered with 304 while it is the same
 	if hashed.MatchString(name) {

@@ -35,6 +35,9 @@ type Access struct {
 	// burst, with the token or without: guessing one is slowed down, too. 1,000 when zero; no
 	// limit below zero.
 	MaxRate int
+	// Refused answers those who come without a token, in place of the problem; nil leaves it
+	// at that.
+	Refused func(http.ResponseWriter, *http.Request, *Problem)
 }
 
 // Wrap puts the check before h.
@@ -49,6 +52,10 @@ func (a Access) Wrap(h http.Handler) http.Handler {
 		if p := a.check(r, own); p != nil {
 			if p.Status == http.StatusUnauthorized {
 				w.Header().Set("WWW-Authenticate", `Bearer realm="rbee"`)
+				if a.Refused != nil {
+					a.Refused(w, r, p)
+					return
+				}
 			}
 			WriteProblem(w, p)
 			return

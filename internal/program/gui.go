@@ -3,9 +3,12 @@ package program
 import (
 	"context"
 	"errors"
+	"net"
 
 	"github.com/rbee-launch/rbee-launch/gui"
 	"github.com/rbee-launch/rbee-launch/internal/cli"
+	"github.com/rbee-launch/rbee-launch/internal/httpd"
+	"github.com/rbee-launch/rbee-launch/registry"
 )
 
 // GUI is rbee-gui's command line.
@@ -49,5 +52,27 @@ func (g *GUI) Run(call *cli.Call) error {
 		return cli.WithCode(cli.CodeUsage, errors.Join(err, ln.Close()))
 	}
 	log.Info("rbee-gui listens", "addr", ln.Addr())
+	if access.Token != "" {
+		file, err := g.tokenPath()
+		if err != nil {
+			return errors.Join(err, ln.Close())
+		}
+		log.Info("from other machines: open "+g.login(ln.Addr(), access)+" once, with the token from the file", "token_file", file)
+	}
 	return serve(call.Context, log, ln, access, func(ctx context.Context) error { return one.Run(ctx, ln) })
+}
+
+// login is the address that lets a browser on another machine in.
+func (g *GUI) login(addr net.Addr, access httpd.Access) string {
+	bound, port, _ := net.SplitHostPort(addr.String()) // a listener's own
+	host, scheme := string(g.Advertise), "http"
+	if registry.Loopback(host) { // it gives out no name that others know
+		if host = bound; net.ParseIP(bound).IsUnspecified() {
+			host = "THIS-MACHINE"
+		}
+	}
+	if access.TLS != nil {
+		scheme = "https"
+	}
+	return scheme + "://" + net.JoinHostPort(host, port) + "/?token=TOKEN"
 }

@@ -3,14 +3,14 @@
 import { useEffect } from "preact/hooks";
 import { Cluster } from "./cluster.tsx";
 import { Events } from "./events.tsx";
-import { clock, day, duration } from "./format.ts";
+import { clock, day, duration, when } from "./format.ts";
 import { connection } from "./live.ts";
 import { close, Panel } from "./panel.tsx";
 import { Announcer, Dialog, Guard, Notes, question, Status } from "./parts.tsx";
 import { kindPages, link, route } from "./router.ts";
 import { theme, themes } from "./settings.ts";
 import { Spawn } from "./spawn.tsx";
-import { components, now, registryState, store } from "./store.ts";
+import { now, registryState, store } from "./store.ts";
 import { query } from "./table.tsx";
 import { Talk } from "./talk.tsx";
 
@@ -104,12 +104,12 @@ function ConnectionState() {
   const c = connection.value;
   const r = registryState.value;
   const [tone, word] =
-    c.state === "lost" ? (["bad", "reconnecting"] as const)
+    c.state === "lost" ? (["bad", c.refused === 401 ? "logged out" : "reconnecting"] as const)
     : c.state === "connecting" ? (["busy", "connecting"] as const)
     : store.paused.value ? (["warn", "paused"] as const)
-    : r.state === "connected" ? (["good", "live"] as const)
+    : r.state === "connected" || r.state === "none" ? (["good", "live"] as const)
     : r.state === "unknown" ? (["busy", "connecting"] as const)
-    : (["warn", "no registry"] as const);
+    : (["warn", "registry offline"] as const);
   return (
     <div class="connection" role="status" aria-label="Connection" data-testid="connection" data-state={c.state} data-registry={r.state}>
       <Status tone={tone} word={word} />
@@ -145,25 +145,50 @@ function ThemeToggle() {
 function Banners() {
   const c = connection.value;
   const r = registryState.value;
-  const wait = c.retryAt === undefined ? 0 : c.retryAt - now.value;
   return (
     <div role="status" aria-label="Trouble" class="banners">
-      {c.state === "lost" && (
-        <p class="banner bad" data-testid="banner-lost">
-          <strong>rbee-gui does not answer.</strong> {store.whole.value ? "What is shown is the last that was known. " : ""}
-          <span aria-hidden="true">{wait > 1000 ? `Trying again in ${duration(wait)}.` : "Trying again."}</span>
-        </p>
-      )}
-      {c.state !== "lost" && (r.state === "away" || r.state === "none") && (
-        <p class="banner warn" data-testid="banner-registry" data-state={r.state}>
-          <strong>{r.state === "none" ? "There is no registry" : "The registry is away"}</strong>
-          {r.url ? ` at ${r.url}` : ""}
-          {r.cause ? `: ${r.cause}` : ""}.{" "}
-          {components.value.size > 0 && (r.as_of ? `This is what was known at ${day(r.as_of)} ${clock(r.as_of)}. `.replace("  ", " ") : "What is shown is the last that was known. ")}
-          It comes back by itself; what runs goes on running.
-        </p>
+      {c.state === "lost" && (c.refused === 401 ? <LoggedOut /> : <Lost why={c.why} refused={c.refused} retryAt={c.retryAt} />)}
+      {c.state !== "lost" && r.state === "away" && (
+        <div class="banner warn" data-testid="banner-registry" data-state={r.state}>
+          <strong>The registry{r.url ? ` at ${r.url.replace(/^https?:\/\//, "")}` : ""} does not answer.</strong>{" "}
+          {when(r.as_of) !== undefined && `Showing what was known at ${`${day(r.as_of)} ${clock(r.as_of)}`.trim()}.`}
+          {r.cause && <Reason of={r.cause} />}
+        </div>
       )}
     </div>
+  );
+}
+
+function Lost({ why, refused, retryAt }: { why?: string; refused?: number; retryAt?: number }) {
+  now.value; // which ticks; retryAt is by this browser's clock
+  const wait = retryAt === undefined ? 0 : retryAt - Date.now();
+  return (
+    <div class="banner bad" data-testid="banner-lost" data-refused={refused}>
+      <strong>rbee-gui {refused ? "does not let this page in" : "does not answer"}.</strong> {store.whole.value ? "What is shown is the last that was known. " : ""}
+      <span aria-hidden="true">{wait > 1000 ? `Trying again in ${duration(wait)}.` : "Trying again."}</span>
+      {why && <Reason of={why} />}
+    </div>
+  );
+}
+
+// LoggedOut: the token is another one now. The page itself, asked for anew, takes it.
+function LoggedOut() {
+  return (
+    <p class="banner bad" data-testid="banner-login">
+      <strong>rbee-gui wants its token again.</strong> {store.whole.value ? "What is shown is the last that was known. " : ""}
+      <a href="/" data-testid="login">
+        Log in
+      </a>
+    </p>
+  );
+}
+
+function Reason({ of }: { of: string }) {
+  return (
+    <details class="reason">
+      <summary>Details</summary>
+      {of}
+    </details>
   );
 }
 

@@ -6,7 +6,7 @@
 // and that has heard nothing for a while takes the lock away.
 
 import { signal } from "@preact/signals";
-import { say } from "./http.ts";
+import { Problem, say } from "./http.ts";
 import { follow, pause } from "./sse.ts";
 import type { Store } from "./store.ts";
 import { json } from "./wire.ts";
@@ -14,6 +14,7 @@ import { json } from "./wire.ts";
 export interface Connection {
   state: "connecting" | "live" | "lost";
   why?: string;
+  refused?: number; // the status of an answer that there is nothing for us
   retryAt?: number; // ms
 }
 
@@ -156,7 +157,7 @@ async function lead(store: Store, signal: AbortSignal): Promise<void> {
       });
     } catch (err) {
       // Refused for good, which is not for ever: the program may be replaced.
-      set({ state: "lost", why: say(err), retryAt: Date.now() + 10_000 });
+      set({ state: "lost", why: say(err), refused: err instanceof Problem ? err.status : undefined, retryAt: Date.now() + 10_000 });
       await pause(10_000, signal);
     }
   }

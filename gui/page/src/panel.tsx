@@ -12,7 +12,7 @@ import { look, looks } from "./places.ts";
 import { go, link } from "./router.ts";
 import { follow } from "./sse.ts";
 import { MachineSummary } from "./spawn.tsx";
-import { canTalk, mayAct, statusOf, tone, whyNot } from "./status.ts";
+import { canTalk, mayAct, registryWord, statusOf, tone, whyNot } from "./status.ts";
 import { components, registryState, store } from "./store.ts";
 import { query } from "./table.tsx";
 import { useWhileVisible } from "./visible.ts";
@@ -94,12 +94,13 @@ function RegistryPanel() {
   return (
     <>
       <dl class="facts">
-        <Row name="State" test="registry-state">{r.state}</Row>
+        <Row name="State" test="registry-state">{registryWord(r.state)}</Row>
         <Row name="Address">{r.url ?? none}</Row>
         {r.cause && <Row name="Because">{r.cause}</Row>}
         {r.as_of && r.state !== "connected" && <Row name="Last heard of">{`${day(r.as_of)} ${clock(r.as_of)}`}</Row>}
       </dl>
-      {r.state !== "connected" && <p class="quiet">What is shown is the last that was known. It is tried again all the time, and nothing has to be done here. To start one: rbee-registry.</p>}
+      {r.state === "away" && <p class="quiet">It is tried again all the time, and nothing has to be done here. To start one: rbee-registry.</p>}
+      {r.state === "none" && <p class="quiet">rbee-gui was started without one: it shows and commands what is launched on this machine.</p>}
       {c && <Details c={c} />}
     </>
   );

@@ -6,7 +6,7 @@ import { groups, type Group } from "./list.ts";
 import { memo } from "./memo.ts";
 import { Shape, Status } from "./parts.tsx";
 import { link, linkTo } from "./router.ts";
-import { statusOf, tone } from "./status.ts";
+import { registryWord, statusOf, tone } from "./status.ts";
 import { components, queen, registryState } from "./store.ts";
 import type { Component } from "./wire.ts";
 
@@ -42,11 +42,19 @@ export const Picture = memo(function Picture() {
 
 function RegistryNode() {
   const r = registryState.value;
-  const word = r.state === "none" ? "not there" : r.state === "unknown" ? "unknown" : r.state;
+  if (r.state === "none") {
+    return (
+      <div class="node absent" data-testid="node-registry" data-status="none">
+        <span class="node-title">Registry</span>
+        <Status tone="off" word="none" />
+        <span class="quiet node-note">this machine alone</span>
+      </div>
+    );
+  }
   return (
     <a class={`node ${tone(r.state)}`} href={link("registry", "registry")} data-testid="node-registry" data-status={r.state}>
       <span class="node-title">Registry</span>
-      <Status tone={r.state === "none" ? "bad" : tone(r.state)} word={word} />
+      <Status tone={tone(r.state)} word={registryWord(r.state)} />
       <span class="quiet node-note">{r.url?.replace(/^https?:\/\//, "") ?? ""}</span>
     </a>
   );

@@ -21,6 +21,11 @@ export function statusOf(c: Component): string {
   return c.gone ? "gone" : c.status || "unknown";
 }
 
+// registryWord: one word for it everywhere.
+export function registryWord(state: string): string {
+  return state === "connected" ? "online" : state === "away" ? "offline" : state;
+}
+
 export const statusRank: Record<Tone, number> = { bad: 0, warn: 1, busy: 2, good: 3, off: 4 };
 
 // happeningTone: to have registered is good news, as a status it is not yet online.

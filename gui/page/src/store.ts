@@ -94,9 +94,9 @@ export class Store {
     this.registry = registry(data["registry"]) ?? this.registry;
     const list = Array.isArray(data["components"]) ? data["components"] : [];
     const next = new Map<string, Component>();
-    // A server that has just started, without a registry, knows less than we do: what
-    // was last known of other machines stays.
-    if (this.registry.state === "away" || this.registry.state === "none") {
+    // A server that has just started, and does not reach its registry, knows less than we
+    // do: what was last known of other machines stays.
+    if (this.registry.state === "away") {
       for (const [key, c] of this.components) if (!c.local) next.set(key, c);
     }
     for (const raw of list) {

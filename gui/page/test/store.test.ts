@@ -26,6 +26,9 @@ test("a whole cluster removes what is not in it, unless the registry is away", (
   s.take("cluster", { registry: { state: "away" }, components: [] });
   s.flush();
   assert.deepEqual([...s.shown.value.components.keys()], ["worker/far"]);
+  s.take("cluster", { registry: { state: "none" }, components: [worker("here", { local: true })] }); // started without one
+  s.flush();
+  assert.deepEqual([...s.shown.value.components.keys()], ["worker/here"]);
   s.take("cluster", { registry: connected, components: [] });
   s.flush();
   assert.equal(s.shown.value.components.size, 0);
