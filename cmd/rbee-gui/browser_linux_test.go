@@ -156,7 +156,11 @@ func (b *tab) listen(event any) {
 			b.errors = append(b.errors, string(text))
 		}
 	case *browserlog.EventEntryAdded:
-		// What the server refuses, or a server that is away, is the browser's to tell, not a defect.
+		// What the server refuses, or a server that is away, is the browser's to tell, not a defect;
+		// nor is a header that it heeds over TLS alone.
+		if strings.Contains(e.Entry.Text, "Cross-Origin-Opener-Policy header has been ignored") {
+			return
+		}
 		if e.Entry.Level == browserlog.EntryLevelError && e.Entry.Source != browserlog.EntrySourceNetwork || e.Entry.Source == browserlog.EntrySourceSecurity {
 			b.errors = append(b.errors, fmt.Sprintf("%s: %s %s", e.Entry.Source, e.Entry.Text, e.Entry.URL))
 		}

@@ -31,6 +31,12 @@ func TestPage(t *testing.T) {
 		"reload in a spawn": reloadInSpawn,
 		"accessibility":     accessibility,
 		"reconnect":         reconnect,
+		"no registry":       noRegistry,
+		"stopped start":     stoppedStart,
+		"another":           another,
+		"through the queen": throughQueen,
+		"unknown starts":    unknownStarts,
+		"log in":            logIn,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, b) })
 	}

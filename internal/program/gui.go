@@ -51,7 +51,6 @@ func (g *GUI) Run(call *cli.Call) error {
 	if err != nil {
 		return cli.WithCode(cli.CodeUsage, errors.Join(err, ln.Close()))
 	}
-	log.Info("rbee-gui listens", "addr", ln.Addr())
 	if access.Token != "" {
 		file, err := g.tokenPath()
 		if err != nil {
@@ -59,6 +58,7 @@ func (g *GUI) Run(call *cli.Call) error {
 		}
 		log.Info("from other machines: open "+g.login(ln.Addr(), access)+" once, with the token from the file", "token_file", file)
 	}
+	log.Info("rbee-gui listens", "addr", ln.Addr())
 	return serve(call.Context, log, ln, access, func(ctx context.Context) error { return one.Run(ctx, ln) })
 }
 
