@@ -61,6 +61,8 @@ type happening struct {
 	ID   string    `json:"id"`
 	What string    `json:"what"` // registered, lost, back, restarted, updated, left, expired
 	Text string    `json:"text"`
+	// Status is the one that it has now; "" where it is gone.
+	Status string `json:"status,omitempty"`
 }
 
 func newCluster(registryURL, host string, hold time.Duration) *cluster {
@@ -278,30 +280,42 @@ func (c *cluster) note(was, now *component) {
 	}
 	h := happening{Time: time.Now().UTC(), Key: x.Key, Kind: x.Kind, ID: x.ID}
 	switch {
-	case x.Kind == registryKind && !c.met:
-		h.What, h.Text = "registered", "it is there"
-	case was == nil:
-		h.What, h.Text = "registered", "it is there, "+now.Status
+	case x.Kind == registryKind && !c.met, was == nil:
+		h.What, h.Text = "registered", x.Status
 	case now == nil && was.Status == string(registry.Offline):
-		h.What, h.Text = "expired", "it was silent for too long, and is forgotten"
+		h.What, h.Text = "expired", "removed after "+silence(was.LastSeen)
 	case now == nil:
-		h.What, h.Text = "left", "it is gone"
+		h.What, h.Text = "left", "gone"
 	case was.InstanceID != now.InstanceID && was.InstanceID != "":
-		h.What, h.Text = "restarted", "it runs anew, "+now.Status
+		h.What, h.Text = "restarted", now.Status
 	case was.Status != now.Status && now.Status == string(registry.Offline):
-		h.What, h.Text = "lost", "it is silent"
+		h.What, h.Text = "lost", "no heartbeat"
+		if x.Kind == registryKind {
+			h.Text = "does not answer"
+		}
 	case was.Status != now.Status && was.Status == string(registry.Offline):
-		h.What, h.Text = "back", "it is heard again, "+now.Status
+		h.What, h.Text = "back", now.Status
 	case was.Status != now.Status:
-		h.What, h.Text = "updated", "it was "+was.Status+", and is "+now.Status
+		h.What, h.Text = "updated", now.Status+", was "+was.Status
 	default:
 		return
+	}
+	if now != nil {
+		h.Status = now.Status
 	}
 	c.happened++
 	c.happenings = append(c.happenings, h)
 	if len(c.happenings) > keptHappenings {
 		c.happenings = slices.Clone(c.happenings[len(c.happenings)-keptHappenings:])
 	}
+}
+
+// silence is how long one was not heard, by the registry's clock.
+func silence(lastSeen time.Time) string {
+	if d := time.Since(lastSeen); !lastSeen.IsZero() && d > 0 {
+		return fmt.Sprintf("%d s of silence", int(d.Seconds()))
+	}
+	return "a long silence"
 }
 
 // picture is what there is at a moment.

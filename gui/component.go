@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/oklog/ulid/v2"
+
 	"github.com/rbee-launch/rbee-launch/launch"
 	"github.com/rbee-launch/rbee-launch/registry"
 )
@@ -31,7 +33,7 @@ type component struct {
 	Metadata     map[string]any `json:"metadata,omitempty"`
 	Capabilities any            `json:"capabilities,omitempty"`
 	PID          int            `json:"pid,omitempty"`
-	Restarts     int            `json:"restarts,omitempty"`
+	Restarts     *int           `json:"restarts,omitempty"` // none where nobody counts them
 	Local        bool           `json:"local,omitempty"`
 	Acts         string         `json:"acts,omitempty"`    // the base of what can be done to it
 	WhyNot       string         `json:"why_not,omitempty"` // nothing can
@@ -53,7 +55,7 @@ func ofEntry(e registry.Entry) component {
 	c := component{
 		Key: keyOf(e.Kind, e.ID), Kind: string(e.Kind), ID: e.ID, InstanceID: e.InstanceID,
 		Hostname: e.Hostname, Port: e.Port, URL: e.URL(), Status: string(e.Status),
-		WorkerType: e.WorkerType, RegisteredAt: e.RegisteredAt, Metadata: e.Metadata,
+		WorkerType: e.WorkerType, RegisteredAt: e.RegisteredAt, StartedAt: begun(e), Metadata: e.Metadata,
 	}
 	alias, _ := e.Metadata[registry.AliasKey].(string) // others' JSON: anything else is none
 	c = c.hasModel(cmp.Or(alias, e.Model), e.Model)
@@ -66,6 +68,21 @@ func ofEntry(e registry.Entry) component {
 	c.Engine, _ = e.Metadata["engine"].(string)
 	c.Capabilities = e.Metadata["capabilities"]
 	return c
+}
+
+// begun is when a life began, as its instance's id says it, if that is a ULID: it stays
+// the same when a registry begins anew, and has all register again. Zero is for other ids,
+// and for clocks that are too far apart.
+func begun(e registry.Entry) time.Time {
+	id, err := ulid.ParseStrict(e.InstanceID)
+	if err != nil {
+		return time.Time{}
+	}
+	at := ulid.Time(id.Time()).UTC()
+	if at.After(e.RegisteredAt) || at.Year() < 2020 {
+		return time.Time{}
+	}
+	return at
 }
 
 // hasModel is the component with a model of that name, which serves under another one.
@@ -81,12 +98,15 @@ func (c component) hasModel(name, serves string) component {
 // than the registry's word.
 func (c component) isLaunch(l launch.Launch) component {
 	c.Local, c.Acts = true, hereBase
-	c.PID, c.Restarts, c.StartedAt, c.Engine = l.PID, l.Restarts, l.StartedAt, l.Engine
+	c.PID, c.Restarts, c.StartedAt, c.Engine = l.PID, new(l.Restarts), l.StartedAt, l.Engine
 	if l.Model != "" { // of a file it is the path, by which another worker can be started
 		c = c.hasModel(l.Model, cmp.Or(c.Serves, c.Model, l.Model))
 	}
-	if c.Status == "" || l.Status != launch.IsReady {
+	switch {
+	case l.Status != launch.IsReady:
 		c.Status = string(l.Status)
+	case c.Status == "": // one word for it, whether a registry says it or not
+		c.Status = string(registry.Online)
 	}
 	return c
 }

@@ -1,8 +1,13 @@
 package gui_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/oklog/ulid/v2"
 
 	"github.com/rbee-launch/rbee-launch/gui"
 	"github.com/rbee-launch/rbee-launch/launch"
@@ -39,4 +44,65 @@ func TestModelNames(t *testing.T) {
 			}
 		})
 	}
+}
+
+// How old somebody is does not depend on when a registry began to know of it.
+func TestAge(t *testing.T) {
+	const id = "01K00000000000000000000000"
+	born := ulid.Time(ulid.MustParseStrict(id).Time()).UTC()
+	later := func(d time.Duration) func(*registry.Entry) {
+		return func(e *registry.Entry) { e.RegisteredAt = born.Add(d) }
+	}
+	of := func(e registry.Entry) any {
+		cl := gui.NewCluster("localhost", time.Minute)
+		cl.Learn(view(1, e))
+		return cl.Shown()["worker/w"]["started_at"]
+	}
+	if got := of(with(aWorker("w", id, "m"), later(time.Hour))); got != born.Format(time.RFC3339Nano) {
+		t.Errorf("it has begun at %v, not %v", got, born)
+	}
+	if got := of(with(aWorker("w", id, "m"), later(-time.Hour))); got != nil {
+		t.Errorf("with a clock that is ahead it has begun at %v", got)
+	}
+	for _, id := range []string{"i", "00000000000000000000000000"} {
+		if got := of(with(aWorker("w", id, "m"), later(time.Hour))); got != nil {
+			t.Errorf("%s has begun at %v", id, got)
+		}
+	}
+}
+
+// One that is ready here is online, whether a registry says so or not, and a stop is told
+// as what it is.
+func TestOneWordForReady(t *testing.T) {
+	c := gui.NewCluster("localhost", time.Minute)
+	c.Look()
+	ready := launch.Launch{ID: "w", InstanceID: "i", Status: launch.IsReady}
+	c.Look(ready)
+	if w := c.Shown()["worker/w"]; w["status"] != "online" || w["restarts"] != 0.0 {
+		t.Errorf("it is shown as %v", w)
+	}
+	c.Learn(view(1, aWorker("w", "i", "m")))
+	c.Learn(view(2))
+	ready.Status = launch.IsStopping
+	c.Look(ready)
+	c.Look()
+	if got := strings.Join(c.Told(), "; "); got != "registered online; updated stopping, was online; left gone" {
+		t.Errorf("it is told as %q", got)
+	}
+}
+
+// What was silent for so long is told with that.
+func TestSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := gui.NewCluster("localhost", time.Minute)
+		gone := with(aWorker("w", "i", "m"), func(e *registry.Entry) { e.Status, e.LastSeen = registry.Offline, time.Now() })
+		c.Learn(view(1, gone, with(gone, func(e *registry.Entry) { e.ID, e.LastSeen = "v", time.Time{} })))
+		time.Sleep(90 * time.Second)
+		c.Learn(view(2))
+		got := c.Told()
+		slices.Sort(got)
+		if strings.Join(got, "; ") != "expired removed after 90 s of silence; expired removed after a long silence" {
+			t.Errorf("it is told as %q", got)
+		}
+	})
 }

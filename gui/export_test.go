@@ -43,6 +43,15 @@ func (c Cluster) News() []string {
 	return all
 }
 
+// Told is the same in the page's words.
+func (c Cluster) Told() []string {
+	var all []string
+	for _, h := range c.c.now(0).happenings {
+		all = append([]string{h.What + " " + h.Text}, all...)
+	}
+	return all
+}
+
 // Stream serves the cluster's stream until leaving is closed.
 func (c Cluster) Stream(leaving chan struct{}) http.Handler {
 	g := &GUI{cluster: c.c, leaving: leaving}

@@ -18,6 +18,8 @@ type hello struct {
 	Hostname string `json:"hostname"`
 	Here     string `json:"here"`
 	Queen    string `json:"queen"`
+	// Time is this server's, by which the page reckons ages: a browser's clock may be another.
+	Time time.Time `json:"time"`
 }
 
 type clusterEvent struct {
@@ -37,7 +39,7 @@ func (g *GUI) stream(w http.ResponseWriter, r *http.Request) error {
 	if r.Method == http.MethodHead {
 		return nil // else it would go on for ever, unheard
 	}
-	if st.to.SendJSON("hello", hello{g.cfg.Version, g.hostname, hereBase, queenBase}) != nil {
+	if st.to.SendJSON("hello", hello{g.cfg.Version, g.hostname, hereBase, queenBase, time.Now().UTC()}) != nil {
 		return nil
 	}
 	quiet := time.NewTicker(httpd.EventsAlive)

@@ -71,7 +71,7 @@ const Item = memo(function Item({ h }: { h: Happening }) {
         {date ? `${date} ` : ""}
         {clock(h.time)}
       </time>
-      <Status tone={happeningTone(h.what)} word={h.what || "event"} />
+      <Status tone={happeningTone(h.what, h.status)} word={h.what || "event"} />
       <span class="event-who">{h.id && h.kind ? <a href={linkTo({ kind: h.kind, id: h.id })}>{h.id}</a> : (h.key ?? "")}</span>
       <span class="event-text">{h.text ?? ""}</span>
     </li>

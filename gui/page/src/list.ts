@@ -65,11 +65,11 @@ function value(c: Component, by: Column): string | number {
     case "where":
       return `${c.hostname ?? ""} ${c.port ?? ""}`;
     case "age":
-      return -(when(c.registered_at ?? c.started_at) ?? 0);
+      return -(when(c.started_at ?? c.registered_at) ?? 0);
     case "seen":
       return isHeard(c) ? -Infinity : -(when(c.last_seen) ?? 0);
     case "restarts":
-      return c.restarts ?? 0;
+      return c.restarts ?? -1;
   }
 }
 

@@ -129,7 +129,7 @@ function Details({ c }: { c: Component }) {
         {c.model && <Row name="Model"><span title={c.model}>{modelName(c.model)}</span></Row>}
         {(c.engine || c.worker_type) && <Row name="Engine">{c.engine ?? none} <span class="quiet">{c.worker_type ?? ""}</span></Row>}
         {c.hive && <Row name="Hive"><a href={link("hive", c.hive)}>{c.hive}</a></Row>}
-        <Row name="Age"><Time time={started ?? c.registered_at} /></Row>
+        <Row name="Age"><Time time={started ?? c.started_at ?? c.registered_at} /></Row>
         <Row name="Last seen"><Seen c={c} ago=" ago" /></Row>
         {c.kind === "worker" && <Row name="Restarts" test="restarts">{restarts ?? none}</Row>}
         {pid && !c.gone ? <Row name="Process">{pid}{process && text(process, "status") ? <span class="quiet"> {text(process, "status")}</span> : null}</Row> : null}

@@ -7,7 +7,7 @@ export type Tone = "good" | "busy" | "warn" | "bad" | "off";
 
 const tones: Record<string, Tone> = {
   online: "good", ready: "good", connected: "good", succeeded: "good", back: "good", registered: "busy",
-  starting: "busy", restarting: "busy", stopping: "busy", settling: "busy", running: "busy", updated: "good", restarted: "busy",
+  starting: "busy", restarting: "busy", stopping: "busy", settling: "busy", running: "busy", updated: "good", restarted: "good",
   unhealthy: "warn", orphaned: "warn", stalled: "warn", away: "bad",
   offline: "bad", lost: "bad", failed: "bad", expired: "bad",
   exited: "off", stopped: "off", left: "off", gone: "off", none: "off",
@@ -28,9 +28,9 @@ export function registryWord(state: string): string {
 
 export const statusRank: Record<Tone, number> = { bad: 0, warn: 1, busy: 2, good: 3, off: 4 };
 
-// happeningTone: to have registered is good news, as a status it is not yet online.
-export function happeningTone(what: string): Tone {
-  return what === "registered" ? "good" : tone(what);
+// happeningTone: what changes something is as good as what comes of it.
+export function happeningTone(what: string, status: string | undefined): Tone {
+  return status && ["registered", "restarted", "back", "updated"].includes(what) ? tone(status) : what === "registered" ? "good" : tone(what);
 }
 
 export function operationTone(o: Operation): Tone {

@@ -22,6 +22,8 @@ export class Store {
   readonly paused = signal(false);
   readonly waiting = signal(0); // changes since the pause
 
+  private ahead = 0; // of the server's clock, in ms
+
   private registry: Registry = { state: "unknown" };
   private components = new Map<string, Component>();
   private happenings: Happening[] = [];
@@ -43,6 +45,8 @@ export class Store {
             version: text(data, "version"), hostname: text(data, "hostname"),
             here: text(data, "here") ?? "/api/here", queen: text(data, "queen") ?? "/api/queen",
           };
+          const theirs = when(text(data, "time"));
+          if (theirs !== undefined) this.ahead = theirs - Date.now();
         }
         return;
       case "cluster":
@@ -59,10 +63,15 @@ export class Store {
   // snapshot is what a stream would begin with, for another tab.
   snapshot(): [string, unknown][] {
     return [
-      ["hello", this.hello.value],
+      ["hello", { ...this.hello.value, time: new Date(this.now()).toISOString() }],
       ["cluster", { registry: this.registry, components: [...this.components.values()] }],
       ["happened", this.happenings],
     ];
+  }
+
+  // now is the server's time: ages are reckoned by that, whatever this browser's clock is.
+  now(): number {
+    return Date.now() + this.ahead;
   }
 
   pause(on: boolean): void {
@@ -183,7 +192,7 @@ export const registryState = computed(() => store.shown.value.registry);
 export const queen = computed(() => [...components.value.values()].find((c) => c.kind === "queen" && c.status !== "offline"));
 
 // now ticks every second while somebody looks.
-export const now = signal(Date.now());
+export const now = signal(store.now());
 export function tick(): void {
-  if (!document.hidden) now.value = Date.now();
+  if (!document.hidden) now.value = store.now();
 }

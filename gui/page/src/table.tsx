@@ -193,7 +193,7 @@ const Row = memo(function Row({ c, at, busy }: { c: Component; at: number; busy?
         {where}
         {parent && <span class="quiet"> {parent}</span>}
       </td>
-      <td role="cell" class="c-age"><Ago time={c.registered_at ?? c.started_at} /></td>
+      <td role="cell" class="c-age"><Ago time={c.started_at ?? c.registered_at} /></td>
       <td role="cell" class="c-seen"><Seen c={c} /></td>
       <td role="cell" class="c-restarts">{c.restarts ?? none}</td>
       <td role="cell" class="c-actions">

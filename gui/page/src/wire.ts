@@ -44,6 +44,7 @@ export interface Happening {
   id?: string;
   what: string;
   text?: string;
+  status?: string; // the one that it has since
 }
 
 export interface Hello {
@@ -51,6 +52,7 @@ export interface Hello {
   hostname?: string;
   here: string;
   queen: string;
+  time?: string; // the server's
 }
 
 export interface Device {
@@ -220,7 +222,7 @@ export function happening(raw: unknown): Happening | undefined {
   if (!what && !said) return undefined;
   return {
     time: text(raw, "time"), key: text(raw, "key"), kind: text(raw, "kind"), id: text(raw, "id"),
-    what: what ?? "", text: said,
+    what: what ?? "", text: said, status: text(raw, "status"),
   };
 }
 

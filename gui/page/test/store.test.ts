@@ -79,6 +79,17 @@ test("another tab gets what a stream would begin with", () => {
   assert.deepEqual(b.hello.value, a.hello.value);
 });
 
+test("ages are reckoned by the server's clock, in every tab", () => {
+  const a = make();
+  const b = make();
+  const hour = 3_600_000;
+  a.take("hello", { time: new Date(Date.now() - 2 * hour).toISOString() });
+  b.take("hello", structuredClone(a.snapshot()[0]?.[1]));
+  for (const s of [a, b]) assert.equal(Math.round((s.now() - Date.now()) / hour), -2);
+  a.take("hello", { time: null });
+  assert.equal(Math.round((a.now() - Date.now()) / hour), -2);
+});
+
 test("only news are announced, not what a stream begins with", () => {
   const s = make();
   const said: string[] = [];

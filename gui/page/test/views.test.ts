@@ -6,7 +6,7 @@ import { arrange, groups, matcher } from "../src/list.ts";
 import { path, processor } from "../src/plot.tsx";
 import { firstWorker, free, together } from "../src/places.ts";
 import { fraction, newest, steps, type Job } from "../src/jobs.ts";
-import { isHeard, operationTone } from "../src/status.ts";
+import { happeningTone, isHeard, operationTone } from "../src/status.ts";
 import { clamp, range } from "../src/window.ts";
 import { machine, type Component } from "../src/wire.ts";
 
@@ -28,6 +28,16 @@ test("all words of a filter have to occur, and a field can be named", () => {
   assert.deepEqual(shown("QWEN off"), ["b"]);
   assert.deepEqual(shown("status:on hive:box1"), ["a"]);
   assert.deepEqual(shown("http://x"), []);
+});
+
+test("the age is that of the life, not of what the registry knows of it", () => {
+  const at = (started_at: string | undefined, registered_at: string) => ({ started_at, registered_at });
+  const all = [c("young", at("2026-01-02T00:00:00Z", "2026-01-02T00:00:00Z")), c("old", at("2026-01-01T00:00:00Z", "2026-01-03T00:00:00Z")), c("unsaid", at(undefined, "2026-01-01T12:00:00Z"))];
+  assert.deepEqual(arrange(all, "", "age", true).map((x) => x.id), ["old", "unsaid", "young"]);
+});
+
+test("what happened is as good as what came of it", () => {
+  assert.deepEqual([["registered", "online"], ["registered", "starting"], ["restarted", "online"], ["updated", "stopping"], ["lost", "offline"], ["left", undefined]].map(([what, status]) => happeningTone(what ?? "", status)), ["good", "busy", "good", "busy", "bad", "off"]);
 });
 
 test("names sort as people count, either way, and never by chance", () => {
