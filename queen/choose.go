@@ -183,7 +183,7 @@ func best(able []choice, of int, again bool) choice {
 // size is a number of bytes for people.
 func size(bytes uint64) string {
 	if bytes < 1<<30 {
-		return fmt.Sprintf("%d MB", bytes>>20)
+		return fmt.Sprintf("%d MiB", bytes>>20)
 	}
-	return fmt.Sprintf("%.1f GB", float64(bytes)/(1<<30))
+	return fmt.Sprintf("%.1f GiB", float64(bytes)/(1<<30))
 }

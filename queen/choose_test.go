@@ -54,22 +54,22 @@ func TestChooseHive(t *testing.T) {
 		want   string // the hive's id
 		why    string // a part of the reason
 	}{
-		"the only one": {llm, []offer{hiveThat("a", memory(8))}, "a", "engine llama-server and 8.0 GB of memory free, and is the only hive"},
-		"more memory":  {llm, []offer{hiveThat("a", memory(8)), hiveThat("b", memory(9))}, "b", "9.0 GB of memory free, the most of 2 hives that could"},
+		"the only one": {llm, []offer{hiveThat("a", memory(8))}, "a", "engine llama-server and 8.0 GiB of memory free, and is the only hive"},
+		"more memory":  {llm, []offer{hiveThat("a", memory(8)), hiveThat("b", memory(9))}, "b", "9.0 GiB of memory free, the most of 2 hives that could"},
 		"a GPU beats memory": {
 			llm,
 			[]offer{hiveThat("a", memory(800)), hiveThat("b", memory(8)+","+gpus(16, 4))},
-			"b", "12.0 GB of GPU memory free",
+			"b", "12.0 GiB of GPU memory free",
 		},
 		"a GPU that is full": {
 			llm,
 			[]offer{hiveThat("a", memory(9)), hiveThat("b", memory(8)+","+gpus(16, 17))},
-			"a", "9.0 GB of memory free",
+			"a", "9.0 GiB of memory free",
 		},
 		"on disk beats memory": {
 			llm,
 			[]offer{hiveThat("a", memory(8)+","+models("tiny", 1)), hiveThat("b", memory(64))},
-			"a", "the model on disk and 8.0 GB of memory free; no other hive has that",
+			"a", "the model on disk and 8.0 GiB of memory free; no other hive has that",
 		},
 		"on disk by another case": {llm, []offer{hiveThat("a", memory(8)+","+models("Tiny", 1)), hiveThat("b", memory(64))}, "a", "on disk"},
 		"on disk by its file": {
@@ -85,26 +85,26 @@ func TestChooseHive(t *testing.T) {
 		"on disk, and broken": {
 			llm,
 			[]offer{hiveThat("a", memory(8)+`,"models":[{"name":"tiny","path":"/m/tiny.gguf","error":"it is cut"}]`), hiveThat("b", memory(9))},
-			"b", "9.0 GB",
+			"b", "9.0 GiB",
 		},
-		"no model at all": {with(func(r *hive.SpawnRequest) { r.Model = "" }), []offer{hiveThat("a", memory(8)+`,"models":[{"name":"x","path":""}]`), hiveThat("b", memory(9))}, "b", "9.0 GB"},
+		"no model at all": {with(func(r *hive.SpawnRequest) { r.Model = "" }), []offer{hiveThat("a", memory(8)+`,"models":[{"name":"x","path":""}]`), hiveThat("b", memory(9))}, "b", "9.0 GiB"},
 		"promised memory is taken": {
 			llm,
 			[]offer{promised(hiveThat("a", memory(16)), 10, 1), hiveThat("b", memory(8))},
-			"b", "8.0 GB",
+			"b", "8.0 GiB",
 		},
 		"promised GPU memory is taken": {
 			llm,
 			[]offer{promised(hiveThat("a", gpus(24, 0)), 20, 1), hiveThat("b", gpus(8, 0))},
-			"b", "8.0 GB of GPU memory",
+			"b", "8.0 GiB of GPU memory",
 		},
-		"more promised than there is": {llm, []offer{promised(hiveThat("a", memory(8)), 80, 3)}, "a", "0 MB of memory free"},
-		"fewer starts":                {llm, []offer{promised(hiveThat("a", memory(8)), 0, 2), promised(hiveThat("b", memory(8)), 0, 1)}, "b", "8.0 GB"},
-		"the same":                    {llm, []offer{hiveThat("b", memory(8)), hiveThat("a", memory(8))}, "a", "8.0 GB"},
+		"more promised than there is": {llm, []offer{promised(hiveThat("a", memory(8)), 80, 3)}, "a", "0 MiB of memory free"},
+		"fewer starts":                {llm, []offer{promised(hiveThat("a", memory(8)), 0, 2), promised(hiveThat("b", memory(8)), 0, 1)}, "b", "8.0 GiB"},
+		"the same":                    {llm, []offer{hiveThat("b", memory(8)), hiveThat("a", memory(8))}, "a", "8.0 GiB"},
 		"too little": {
 			llm,
 			[]offer{hiveThat("a", memory(1)+","+models("tiny", 4))},
-			"a", ", though the model may take 4.0 GB",
+			"a", ", though the model may take 4.0 GiB",
 		},
 		"a named engine": {with(func(r *hive.SpawnRequest) { r.Engine = "llama-server" }), []offer{hiveThat("a", memory(8))}, "a", "engine llama-server"},
 		"an explicit engine by its name": {

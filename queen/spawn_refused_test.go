@@ -34,7 +34,7 @@ func TestSpawnGoesOnToTheNextHive(t *testing.T) {
 	busy := httpd.Errorf(503, hive.CodeBusy, "16 are")
 	atFirst := first.refuses(busy)
 	if _, end := spawn(t, url, `{"model":"tiny"}`); end.HiveID != "second" || atFirst.Load() != 1 ||
-		!containsAll(end.Why, "32.0 GB of memory free, the most of 2", "; hive first was asked before, and refused: 16 are") {
+		!containsAll(end.Why, "32.0 GiB of memory free, the most of 2", "; hive first was asked before, and refused: 16 are") {
 		t.Errorf("the second: %+v", end)
 	}
 	for _, p := range []*httpd.Problem{
@@ -46,7 +46,7 @@ func TestSpawnGoesOnToTheNextHive(t *testing.T) {
 		}
 	}
 	second.refuses(httpd.Errorf(422, hive.CodeNoEngine, "it is gone"))
-	if _, end := spawn(t, url, `{"model":"tiny"}`); end.HiveID != "last" || !containsAll(end.Why, "hive first was", "hive second was", "8.0 GB of memory free;") {
+	if _, end := spawn(t, url, `{"model":"tiny"}`); end.HiveID != "last" || !containsAll(end.Why, "hive first was", "hive second was", "8.0 GiB of memory free;") {
 		t.Errorf("the last: %+v", end)
 	}
 	last.refuses(httpd.Errorf(503, hive.CodeBusy, "two are"))
