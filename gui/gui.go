@@ -16,6 +16,7 @@ import (
 
 	"github.com/rbee-launch/rbee-launch/hive"
 	"github.com/rbee-launch/rbee-launch/internal/httpd"
+	"github.com/rbee-launch/rbee-launch/internal/operation"
 	"github.com/rbee-launch/rbee-launch/launch"
 	"github.com/rbee-launch/rbee-launch/registry"
 )
@@ -54,7 +55,7 @@ func New(ctx context.Context, cfg Config) (*GUI, error) {
 func (g *GUI) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", httpd.Routes(g.log, g.routes()))
-	mux.Handle(hereBase+"/", http.StripPrefix(hereBase, g.here.Handler()))
+	mux.Handle(hereBase+"/", below(hereBase, g.here.Handler()))
 	own := http.NewCrossOriginProtection()
 	own.SetDenyHandler(http.HandlerFunc(foreign))
 	return own.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -67,6 +68,15 @@ func (g *GUI) Handler() http.Handler {
 			}
 		}
 		mux.ServeHTTP(w, r)
+	}))
+}
+
+// below has h at a path of ours, and say so where it names paths of its own.
+func below(path string, h http.Handler) http.Handler {
+	return http.StripPrefix(path, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // has a copy of it
+		r.Header = r.Header.Clone()
+		r.Header.Set(operation.PrefixHeader, path)
+		h.ServeHTTP(w, r)
 	}))
 }
 

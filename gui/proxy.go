@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/rbee-launch/rbee-launch/internal/httpd"
+	"github.com/rbee-launch/rbee-launch/internal/operation"
 	queen "github.com/rbee-launch/rbee-launch/queen/client"
 	"github.com/rbee-launch/rbee-launch/registry"
 )
@@ -64,7 +65,7 @@ func (g *GUI) toHive(w http.ResponseWriter, r *http.Request) error {
 	if c == nil {
 		return httpd.Errorf(http.StatusNotFound, codeUnknown, "hive %q is not known", id)
 	}
-	return g.passOn(w, r, c.URL, below(r, 3))
+	return g.passOn(w, r, c.URL, rest(r, 3))
 }
 
 // toWorker passes on what is said to a worker, straight to it.
@@ -77,7 +78,7 @@ func (g *GUI) toWorker(w http.ResponseWriter, r *http.Request) error {
 	case c.URL == "":
 		return httpd.Errorf(http.StatusServiceUnavailable, codeUnreachable, "worker %q, which is %s, has no address yet", id, c.Status)
 	}
-	return g.passOn(w, r, c.URL, below(r, 3))
+	return g.passOn(w, r, c.URL, rest(r, 3))
 }
 
 // toQueen passes on what the queen is for.
@@ -86,12 +87,12 @@ func (g *GUI) toQueen(w http.ResponseWriter, r *http.Request) error {
 	if at == "" {
 		return httpd.Errorf(http.StatusServiceUnavailable, codeNoQueen, "there is no queen: %s", g.whyNoQueen())
 	}
-	return g.passOn(w, r, at, below(r, 2))
+	return g.passOn(w, r, at, rest(r, 2))
 }
 
-// below is the request's path without its first parts, and still escaped: an id may have
+// rest is the request's path without its first parts, and still escaped: an id may have
 // slashes in it.
-func below(r *http.Request, parts int) string {
+func rest(r *http.Request, parts int) string {
 	return "/" + strings.SplitN(r.URL.EscapedPath(), "/", parts+2)[parts+1]
 }
 
@@ -114,6 +115,7 @@ func (g *GUI) passOn(w http.ResponseWriter, r *http.Request, to, path string) er
 	if len(body) == 0 {
 		r.Body = http.NoBody
 	}
+	own := strings.TrimSuffix(r.URL.EscapedPath(), path) // where the other one's paths begin, here
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
 			query := p.Out.URL.RawQuery
@@ -122,11 +124,19 @@ func (g *GUI) passOn(w http.ResponseWriter, r *http.Request, to, path string) er
 			for _, name := range []string{"Cookie", "Origin", "Referer", "Authorization", "Upgrade", "Connection"} {
 				p.Out.Header.Del(name)
 			}
+			p.Out.Header.Set(operation.PrefixHeader, own)
 			registry.ShowToken(p.Out, g.cfg.Token)
 		},
-		ModifyResponse: func(resp *http.Response) error { tame(resp.Header); return nil },
-		Transport:      g.transport,
-		FlushInterval:  -1,
+		ModifyResponse: func(resp *http.Response) error {
+			at := resp.Header.Get("Location")
+			tame(resp.Header)
+			if resp.StatusCode == http.StatusAccepted && strings.HasPrefix(at, own+"/") { // of what was begun; no redirect
+				resp.Header.Set("Location", at)
+			}
+			return nil
+		},
+		Transport:     g.transport,
+		FlushInterval: -1,
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
 			httpd.WriteProblem(w, httpd.Errorf(http.StatusBadGateway, codeUnreachable, "%s does not answer: %v", to, registry.Untrusted(err)))
 		},

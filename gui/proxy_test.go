@@ -120,6 +120,35 @@ func TestPassedOnTamed(t *testing.T) {
 	}
 }
 
+// What a hive has begun is told with where it is here; nothing else that it says leads
+// anywhere.
+func TestPlaceOfWhatWasBegun(t *testing.T) {
+	status, at := http.StatusAccepted, ""
+	begins := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Location", r.Header.Get("X-Forwarded-Prefix")+at)
+		w.WriteHeader(status)
+	}))
+	t.Cleanup(begins.Close)
+	reg, client := startRegistry(t)
+	register(t, client, registry.Hive, "box/2", begins.URL)
+	gui, _ := startGUI(t, gui.Config{RegistryURL: reg})
+	openStream(t, gui).awaitComponent("hive/box/2", whatever)
+	for _, c := range []struct {
+		status   int
+		at, want string
+	}{
+		{http.StatusAccepted, "/v1/hive/operations/1", "/api/hives/box%2F2/v1/hive/operations/1"},
+		{http.StatusFound, "/v1/hive/operations/1", ""},
+		{http.StatusAccepted, ".evil.example/", ""},
+	} {
+		status, at = c.status, c.at
+		a := ask(t, http.MethodPost, gui+"/api/hives/box%2F2/v1/hive/workers", "{}", "X-Forwarded-Prefix", "/elsewhere")
+		if a.status != c.status || a.header.Get("Location") != c.want {
+			t.Errorf("%d %s: %d, %s", c.status, c.at, a.status, a.header.Get("Location"))
+		}
+	}
+}
+
 func TestUnreachable(t *testing.T) {
 	reg, client := startRegistry(t)
 	register(t, client, registry.Worker, "w", closedURL(t))

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -68,6 +69,7 @@ func stoppedStart(t *testing.T, b browser) {
 func another(t *testing.T, b browser) {
 	w := startWorld(t)
 	id := w.spawn(`{"worker_type":"llm","engine":"builtin","model":"demo","args":["--tokens-per-second","50"]}`)
+	w.located("/api/here/v1/hive/operations/")
 	p := b.profile(t).first(w.gui.url)
 	p.live()
 	p.click(row("worker/"+id) + `?.querySelector("[data-testid='another']")`)
@@ -88,6 +90,8 @@ func throughQueen(t *testing.T, b browser) {
 	card := p.card("succeeded")
 	known := `.includes("done Registered done registry") || ` + steps(card) + `.includes("done Registered done queen")`
 	p.await(steps(card) + known)
+	w.located("/api/hives/box1/v1/hive/operations/")
+	w.located("/api/queen/v1/queen/operations/")
 	took := eval[string](p, one("operation-seconds")+`.textContent`)
 	w.gui.end(syscall.SIGKILL)
 	p.await(one("banner-lost") + ` !== null`)
@@ -100,6 +104,22 @@ func throughQueen(t *testing.T, b browser) {
 	p.await(steps(card) + known)
 	if again := eval[string](p, one("operation-seconds")+`.textContent`); again != took {
 		t.Errorf("it took %s, and is said to have taken %s", took, again)
+	}
+}
+
+// located fails unless there is an operation below a path, and its events are where it says.
+func (w *world) located(path string) {
+	w.t.Helper()
+	var all []struct {
+		ID        string `json:"operation_id"`
+		EventsURL string `json:"events_url"`
+	}
+	w.ask(http.MethodGet, strings.TrimSuffix(path, "/"), "", &all)
+	if len(all) != 1 || all[0].EventsURL != path+all[0].ID+"/events" {
+		w.t.Fatalf("below %s there is %v", path, all)
+	}
+	if text := get(w.t, w.gui.url+all[0].EventsURL); !strings.Contains(text, "event: end\n") {
+		w.t.Errorf("%s tells %s", all[0].EventsURL, text)
 	}
 }
 

@@ -256,6 +256,36 @@ func TestIDs(t *testing.T) {
 	}
 }
 
+// Through a proxy an operation is where the proxy has it, in each of the answers that name
+// the place.
+func TestBehindAProxy(t *testing.T) {
+	t.Parallel()
+	s, h, _ := run(t, 1)
+	op := under(t, s, client.Operation{ID: "one"})
+	succeed(op)
+	for said, want := range map[string]string{"": "", "/api/here": "/api/here", "/a%2Fb/": "/a%2Fb", "//evil.example": "", "x": ""} {
+		ask := func(method, at string, h http.Handler) *httptest.ResponseRecorder {
+			r, w := httptest.NewRequest(method, at, nil), httptest.NewRecorder()
+			r.Header.Set(operation.PrefixHeader, said)
+			h.ServeHTTP(w, r)
+			return w
+		}
+		answer := ask("POST", "/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _ = s.Answer(w, r, op) }))
+		if at := answer.Header().Get("Location"); at != want+path+"one" {
+			t.Errorf("%q: it is at %s", said, at)
+		}
+		for what, w := range map[string]*httptest.ResponseRecorder{
+			"begun": answer, "listed": ask("GET", strings.TrimSuffix(path, "/"), h), "asked for": ask("GET", path+"one", h),
+			"cancelled": ask("DELETE", path+"one", h), "followed": ask("GET", path+"one/events", h),
+		} {
+			named := strings.Count(w.Body.String(), `"events_url":"`+want+path+`one/events"`)
+			if all := strings.Count(w.Body.String(), "events_url"); all == 0 || named != all {
+				t.Errorf("%q, %s: %s", said, what, w.Body)
+			}
+		}
+	}
+}
+
 // The oldest of those that have ended are forgotten, and none that runs.
 func TestForget(t *testing.T) {
 	t.Parallel()

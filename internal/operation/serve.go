@@ -20,8 +20,30 @@ func (s *Store) Routes() []httpd.Route {
 	}
 }
 
-func (s *Store) list(w http.ResponseWriter, _ *http.Request) error {
-	return httpd.WriteJSON(w, http.StatusOK, s.List())
+// PrefixHeader is where a proxy says below which of its own paths it has this server.
+const PrefixHeader = "X-Forwarded-Prefix"
+
+// prefix is what paths of ours begin with for whoever asks.
+func prefix(r *http.Request) string {
+	p := r.Header.Get(PrefixHeader)
+	if !strings.HasPrefix(p, "/") || strings.HasPrefix(p, "//") { // it would be another host's
+		return ""
+	}
+	return strings.TrimSuffix(p, "/")
+}
+
+// seenBy is an operation with its events where the client finds them.
+func seenBy(r *http.Request, op client.Operation) client.Operation {
+	op.EventsURL = prefix(r) + op.EventsURL
+	return op
+}
+
+func (s *Store) list(w http.ResponseWriter, r *http.Request) error {
+	all := s.List()
+	for i := range all {
+		all[i] = seenBy(r, all[i])
+	}
+	return httpd.WriteJSON(w, http.StatusOK, all)
 }
 
 func (s *Store) find(r *http.Request) (*Running, error) {
@@ -38,7 +60,7 @@ func (s *Store) get(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return httpd.WriteJSON(w, http.StatusOK, op.Operation())
+	return httpd.WriteJSON(w, http.StatusOK, seenBy(r, op.Operation()))
 }
 
 // remove cancels, and answers with the operation as it is then: its end is told by its
@@ -49,7 +71,7 @@ func (s *Store) remove(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	op.Cancel()
-	return httpd.WriteJSON(w, http.StatusOK, op.Operation())
+	return httpd.WriteJSON(w, http.StatusOK, seenBy(r, op.Operation()))
 }
 
 func (s *Store) events(w http.ResponseWriter, r *http.Request) error {
@@ -68,8 +90,8 @@ func (s *Store) Answer(w http.ResponseWriter, r *http.Request, op *Running) erro
 		s.Stream(w, r, op)
 		return nil
 	}
-	w.Header().Set("Location", s.at(op.Operation().ID))
-	return httpd.WriteJSON(w, http.StatusAccepted, op.Operation())
+	w.Header().Set("Location", prefix(r)+s.at(op.Operation().ID))
+	return httpd.WriteJSON(w, http.StatusAccepted, seenBy(r, op.Operation()))
 }
 
 // WantsEvents reports whether the request accepts server-sent events.
@@ -86,7 +108,7 @@ func (s *Store) Stream(w http.ResponseWriter, r *http.Request, op *Running) {
 	}
 	now := op.news(seen, 0)
 	to := stream{to: httpd.NewEvents(w), seen: seen, changes: now.changes} // what has passed is not told again
-	if to.to.SendJSON("operation", now.op) != nil {
+	if to.to.SendJSON("operation", seenBy(r, now.op)) != nil {
 		return
 	}
 	quiet := time.NewTicker(httpd.EventsAlive)
@@ -97,7 +119,7 @@ func (s *Store) Stream(w http.ResponseWriter, r *http.Request, op *Running) {
 			return
 		}
 		if n.op.Status != client.Running {
-			_ = to.to.SendJSON("end", n.op) // it may be gone itself
+			_ = to.to.SendJSON("end", seenBy(r, n.op)) // it may be gone itself
 			return
 		}
 		select {
