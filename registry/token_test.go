@@ -37,7 +37,7 @@ func TestShowToken(t *testing.T) {
 }
 
 // Requests and watches show the token to a registry on another machine, and to none here.
-// No error has it.
+// No error has it, not that of one that is no header.
 func TestTheTokenIsShownToOtherMachinesAlone(t *testing.T) {
 	const secret = "vEry-SeCret_tOken"
 	var mu sync.Mutex
@@ -51,6 +51,10 @@ func TestTheTokenIsShownToOtherMachinesAlone(t *testing.T) {
 		_, _ = io.WriteString(w, `{"status":401,"code":"token_needed","detail":"another one is wanted"}`)
 	}))
 	defer ts.Close()
+	bad := dial(t, registry.Config{URL: "http://box1:7830", Token: secret + "\nof two lines"})
+	if err := bad.Heartbeat(t.Context(), worker("w")); err == nil || strings.Contains(err.Error(), secret) {
+		t.Errorf("a token of two lines: %v", err)
+	}
 	for url, want := range map[string]string{ts.URL + "/": "", "http://box1:7830": "Bearer " + secret} {
 		mu.Lock()
 		shown = nil

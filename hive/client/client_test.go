@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -37,6 +38,33 @@ func TestOperation(t *testing.T) {
 	var refused *registry.Refusal
 	if _, err := c.Operation(t.Context(), "a/../b"); !errors.As(err, &refused) || refused.Code != client.CodeUnknownOperation {
 		t.Errorf("unknown: %v", err)
+	}
+}
+
+// Errors go to logs and terminals: none has the token, not that of one that is no header.
+func TestNoErrorHasTheToken(t *testing.T) {
+	t.Parallel()
+	const secret = "vEry-SeCret_tOken"
+	at := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasSuffix(r.Header.Get("Authorization"), secret) {
+			t.Errorf("%s %s without the token", r.Method, r.URL)
+		}
+		if r.Method == http.MethodDelete {
+			http.Redirect(w, r, "http://127.0.0.1:1/elsewhere", http.StatusTemporaryRedirect)
+			return
+		}
+		httpd.WriteProblem(w, httpd.Errorf(http.StatusUnauthorized, "token_needed", "another one is wanted"))
+	})
+	for _, token := range []string{secret, secret + "\nof two lines"} {
+		c := newClient(t, client.Config{URL: "http://box2:7835", Token: token})
+		client.ReachAt(c, strings.TrimPrefix(at, "http://"))
+		_, listed := c.Workers(t.Context())
+		_, asked := c.Operation(t.Context(), "x")
+		for _, err := range []error{listed, c.Stop(t.Context(), "x"), asked} {
+			if err == nil || strings.Contains(fmt.Sprintf("%v %+v", err, err), secret) {
+				t.Errorf("with %q: %v", token, err)
+			}
+		}
 	}
 }
 

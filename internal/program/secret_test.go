@@ -14,11 +14,8 @@ import (
 	"testing"
 
 	"github.com/rbee-launch/rbee-launch/hive"
-	hiveclient "github.com/rbee-launch/rbee-launch/hive/client"
 	"github.com/rbee-launch/rbee-launch/internal/httpd"
 	"github.com/rbee-launch/rbee-launch/queen"
-	"github.com/rbee-launch/rbee-launch/queen/client"
-	"github.com/rbee-launch/rbee-launch/registry"
 	"github.com/rbee-launch/rbee-launch/registry/server"
 )
 
@@ -111,52 +108,4 @@ func say(t *testing.T, addr, text string) string {
 	}
 	answer, _ := io.ReadAll(conn) // what came before it was cut
 	return string(answer)
-}
-
-// The clients' errors go to logs and terminals.
-func TestClientsKeepTheToken(t *testing.T) {
-	refuses := httptest.NewServer(http.NotFoundHandler())
-	refuses.Close() // nobody is there
-	moves := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		http.Redirect(w, r, "http://127.0.0.1:1/elsewhere", http.StatusTemporaryRedirect)
-	}))
-	defer moves.Close()
-	denies := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		httpd.WriteProblem(w, httpd.Errorf(http.StatusUnauthorized, "token_needed", "another one is wanted"))
-	}))
-	defer denies.Close()
-	all := &heard{}
-	log := slog.New(slog.NewTextHandler(all, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	errors := 0
-	for _, url := range []string{refuses.URL, moves.URL, denies.URL} {
-		for _, token := range []string{secret, secret + "\nof two lines"} {
-			reg, err := registry.NewClient(registry.Config{URL: url, Token: token, Log: log})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer reg.Close()
-			her, err := client.New(client.Config{URL: url, Token: token, Log: log})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer her.Close()
-			it, err := hiveclient.New(hiveclient.Config{URL: url, Token: token})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer it.Close()
-			_, spawned := it.Spawn(t.Context(), hiveclient.SpawnRequest{})
-			_, inRegistry := reg.Components(t.Context())
-			_, atQueen := her.Workers(t.Context())
-			for _, err := range []error{inRegistry, atQueen, spawned, it.Stop(t.Context(), "x")} {
-				if err != nil {
-					errors++
-				}
-				fmt.Fprintf(all, "%v\n%+v\n", err, err)
-			}
-		}
-	}
-	if errors != 24 || strings.Contains(all.String(), secret) {
-		t.Errorf("%d errors of 24, and none is to have the token: %s", errors, all)
-	}
 }

@@ -259,3 +259,32 @@ func TestTheTokenIsShownToOtherMachinesAlone(t *testing.T) {
 		t.Errorf("at %q she was shown %q", she, shown)
 	}
 }
+
+// Errors go to logs and terminals: none has the token, not that of one that is no header.
+func TestNoErrorHasTheToken(t *testing.T) {
+	const secret = "vEry-SeCret_tOken"
+	at := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasSuffix(r.Header.Get("Authorization"), secret) {
+			t.Errorf("%s %s without the token", r.Method, r.URL)
+		}
+		if r.Method == http.MethodGet {
+			http.Redirect(w, r, "http://127.0.0.1:1/elsewhere", http.StatusTemporaryRedirect)
+			return
+		}
+		http.Error(w, "another one is wanted", http.StatusUnauthorized)
+	}))
+	for _, token := range []string{secret, secret + "\nof two lines"} {
+		c, err := client.New(client.Config{URL: "http://box1:7833", Token: token})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		client.ReachAt(c, strings.TrimPrefix(at, "http://"))
+		_, listed := c.Workers(t.Context())
+		for _, err := range []error{listed, c.Heartbeat(t.Context(), registry.Component{ID: "w"})} {
+			if err == nil || strings.Contains(fmt.Sprintf("%v %+v", err, err), secret) {
+				t.Errorf("with %q: %v", token, err)
+			}
+		}
+	}
+}
