@@ -47,6 +47,7 @@ func startBrowser(t *testing.T) browser {
 	} {
 		options = append(options, chromedp.Flag(flag, true))
 	}
+	options = append(options, chromedp.Flag("host-resolver-rules", "MAP "+plainHost+" 127.0.0.1"))
 	alloc, stop := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)
 	ctx, leave := chromedp.NewContext(alloc)
 	t.Cleanup(func() {

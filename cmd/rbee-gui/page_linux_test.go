@@ -28,6 +28,7 @@ func TestPage(t *testing.T) {
 		"500 workers":       manyWorkers,
 		"fast log":          fastLog,
 		"ten tabs":          tenTabs,
+		"ten tabs, plain":   plainTabs,
 		"reload in a spawn": reloadInSpawn,
 		"accessibility":     accessibility,
 		"reconnect":         reconnect,
@@ -195,9 +196,15 @@ func stopWorker(t *testing.T, b browser) {
 func tenTabs(t *testing.T, b browser) {
 	w := startWorld(t)
 	profile := b.profile(t)
-	tabs := []*tab{profile.first(w.gui.url)}
+	shareOne(t, w, profile, profile.first(w.gui.url), w.gui.url)
+}
+
+// shareOne opens nine more tabs, and wants all of them to be told, whichever of them go.
+func shareOne(t *testing.T, w *world, profile profile, first *tab, at string) {
+	t.Helper()
+	tabs := []*tab{first}
 	for range 9 {
-		tabs = append(tabs, profile.another(w.gui.url))
+		tabs = append(tabs, profile.another(at))
 	}
 	for _, p := range tabs {
 		p.live()
@@ -208,7 +215,7 @@ func tenTabs(t *testing.T, b browser) {
 	}
 	// Whichever of them has the stream goes in time: each of them, here, but for two.
 	for _, p := range tabs[:8] {
-		p.check(w.gui.url)
+		p.check(at)
 		p.visit("about:blank")
 	}
 	began := time.Now()
@@ -220,7 +227,7 @@ func tenTabs(t *testing.T, b browser) {
 	// One that comes back, from where the browser has kept it, is told what it has missed.
 	back := tabs[0]
 	eval[chromedp.Void](back, `void setTimeout(() => history.back())`)
-	back.arrives(w.gui.url + "/")
+	back.arrives(at + "/")
 	back.await(row("worker/two") + ` !== null`)
 	w.register("three")
 	for _, p := range append(tabs[8:], back) {

@@ -1,11 +1,13 @@
 // The stream of the cluster, shared by all tabs: a browser has six connections to a
-// server, over all of them. One tab holds a lock and the stream, and tells the others
-// over a channel. When it closes, the lock goes to the next, which opens its own stream.
+// server, over all of them. One tab has the stream, and tells the others over a channel.
+// Who that is is settled by a lock: when its tab closes, the lock goes to the next, which
+// opens its own stream. Where a page has no locks, the tabs elect one.
 //
 // A leader that is frozen holds its lock and says nothing: a tab that somebody looks at
 // and that has heard nothing for a while takes the lock away.
 
 import { signal } from "@preact/signals";
+import { Election, type Word } from "./election.ts";
 import { Problem, say } from "./http.ts";
 import { follow, pause } from "./sse.ts";
 import type { Store } from "./store.ts";
@@ -25,13 +27,14 @@ const name = "rbee-gui-stream";
 const silence = 40_000; // the server says something every 15 s
 
 type Note =
+  | Word
   | { is: "ask"; from: string }
-  | { is: "whole"; to: string; events: [string, unknown][]; connection: Connection }
-  | { is: "event"; event: string; data: string }
-  | { is: "connection"; connection: Connection }
-  | { is: "alive" }
-  | { is: "left" } // who may have been the one with the stream
-  | { is: "jobs" };
+  | { is: "whole"; from: string; to: string; events: [string, unknown][]; connection: Connection }
+  | { is: "event"; from: string; event: string; data: string }
+  | { is: "connection"; from: string; connection: Connection }
+  | { is: "alive"; from: string }
+  | { is: "left"; from: string } // who may have been the one with the stream
+  | { is: "jobs"; from: string };
 
 // others hears of what another tab began, see jobs.ts.
 export const others = { jobs: () => {} };
@@ -44,27 +47,43 @@ function tell(note: Note): void {
 }
 
 export function tellJobs(): void {
-  tell({ is: "jobs" });
+  tell({ is: "jobs", from: me });
+}
+
+// Chair settles who leads.
+interface Chair {
+  join(): void;
+  leave(): void; // for good, or until join
+  alive(): void; // we lead, and something has come
+  hear(note: Note): boolean; // whether that was all that it is about
+  follows(from: string): boolean;
+  silent(ms: number): void; // the leader has been, for so long
 }
 
 export function startLive(store: Store): void {
-  if (!("locks" in navigator) || !("BroadcastChannel" in globalThis)) {
-    void lead(store, new AbortController().signal); // not a secure context: a stream for each tab
+  if (!("BroadcastChannel" in globalThis)) {
+    void lead(store, new AbortController().signal, () => {}); // a stream for each tab
     return;
   }
   channel = new BroadcastChannel(name);
   let whole = false; // whether a follower has had everything once
   let heard = Date.now();
+  const ask = () => {
+    whole = false;
+    tell({ is: "ask", from: me });
+  };
+  const chair = "locks" in navigator ? new Locks(store) : new Elected(store, () => (whole = false));
   channel.onmessage = ({ data }: MessageEvent<Note>) => {
     if (data.is === "jobs") return others.jobs();
-    if (data.is === "left") return left();
+    if (chair.hear(data)) return;
     if (leading.value) {
       if (data.is === "ask" && store.whole.value) {
-        tell({ is: "whole", to: data.from, events: store.snapshot(), connection: connection.value });
+        tell({ is: "whole", from: me, to: data.from, events: store.snapshot(), connection: connection.value });
       }
       return;
     }
-    if (data.is !== "ask") heard = Date.now();
+    if (data.is === "ask" || !chair.follows(data.from)) return;
+    heard = Date.now();
     switch (data.is) {
       case "whole":
         if (data.to !== me) return;
@@ -80,66 +99,144 @@ export function startLive(store: Store): void {
         connection.value = data.connection;
         return;
       case "alive":
-        if (!whole) tell({ is: "ask", from: me });
+      case "leads":
+        if (!whole) ask();
     }
   };
-  tell({ is: "ask", from: me });
-  void queue(store, false);
-  const take = () => {
-    if (leading.value || document.hidden) return;
-    heard = Date.now();
-    turn.abort();
-    void queue(store, true);
-  };
-  const look = () => {
-    if (Date.now() - heard >= silence) take();
-  };
+  ask();
+  chair.join();
+  const look = () => chair.silent(Date.now() - heard);
   setInterval(look, 5_000);
   document.addEventListener("visibilitychange", look);
-  // A page that is left may be kept, frozen, for the way back: neither with the lock nor
-  // in line for it. It may be given the lock in that very moment, and keep it all the same;
-  // so the others ask whether anybody leads.
-  addEventListener("pagehide", () => {
-    tell({ is: "left" });
-    turn.abort();
-  });
-  const left = () => {
-    if (leading.value) return tell({ is: "alive" });
-    const asked = Date.now();
-    setTimeout(() => heard < asked && take(), 500 + 500 * Math.random());
-  };
+  // A page that is left may be kept, frozen, for the way back: it neither leads then, nor
+  // is it in line for it.
+  addEventListener("pagehide", () => chair.leave());
   addEventListener("pageshow", (e) => {
     if (!e.persisted) return;
-    whole = false;
     heard = Date.now();
-    tell({ is: "ask", from: me });
-    void queue(store, false);
+    ask();
+    chair.join();
   });
 }
 
-let turn = new AbortController(); // aborting it gives up the lock, or the place in line
+// Locks: who holds the lock leads, the others are in line for it.
+class Locks implements Chair {
+  private turn = new AbortController(); // aborting it gives up the lock, or the place in line
+  private heard = 0; // ms, when there last was a word
 
-// queue waits for the lock, or steals it, and leads for as long as it is ours.
-async function queue(store: Store, steal: boolean): Promise<void> {
-  const stop = (turn = new AbortController());
-  try {
-    await navigator.locks.request(name, steal ? { steal } : { signal: stop.signal }, async () => {
-      leading.value = true;
-      await lead(store, stop.signal);
-    });
-  } catch {
-    // It was stolen: another tab leads; or it is given up.
+  constructor(private readonly store: Store) {}
+
+  join(): void {
+    void this.queue(false);
   }
-  if (stop === turn) leading.value = false;
-  if (stop.signal.aborted) return;
-  stop.abort();
-  void queue(store, false); // in line again
+
+  // It may be given the lock in the very moment in which it leaves, and keep it all the
+  // same; so the others ask whether anybody leads.
+  leave(): void {
+    tell({ is: "left", from: me });
+    this.turn.abort();
+  }
+
+  alive(): void {
+    tell({ is: "alive", from: me });
+  }
+
+  hear(note: Note): boolean {
+    if (note.is !== "left") {
+      if (note.is !== "ask") this.heard = Date.now();
+      return false;
+    }
+    const asked = Date.now();
+    if (leading.value) this.alive();
+    else setTimeout(() => this.heard < asked && this.take(), 500 + 500 * Math.random());
+    return true;
+  }
+
+  follows(): boolean {
+    return true;
+  }
+
+  silent(ms: number): void {
+    if (ms >= silence) this.take();
+  }
+
+  private take(): void {
+    if (leading.value || document.hidden) return;
+    this.turn.abort();
+    void this.queue(true);
+  }
+
+  // queue waits for the lock, or steals it, and leads for as long as it is ours.
+  private async queue(steal: boolean): Promise<void> {
+    const stop = (this.turn = new AbortController());
+    try {
+      await navigator.locks.request(name, steal ? { steal } : { signal: stop.signal }, async () => {
+        leading.value = true;
+        await lead(this.store, stop.signal, () => this.alive());
+      });
+    } catch {
+      // It was stolen: another tab leads; or it is given up.
+    }
+    if (stop === this.turn) leading.value = false;
+    if (stop.signal.aborted) return;
+    stop.abort();
+    void this.queue(false); // in line again
+  }
 }
 
-async function lead(store: Store, signal: AbortSignal): Promise<void> {
+// Elected: the tabs settle it among themselves.
+class Elected implements Chair {
+  private turn: AbortController | undefined;
+  private readonly election: Election;
+
+  // Another leader's whole is another one, of which changed tells.
+  constructor(store: Store, changed: () => void) {
+    this.election = new Election(me, tell, () => {
+      this.turn?.abort();
+      this.turn = undefined;
+      leading.value = this.election.leading;
+      changed();
+      if (!leading.value) return;
+      this.turn = new AbortController();
+      void lead(store, this.turn.signal, () => this.alive());
+    });
+    // A tab that is to be frozen can say so, and one that thaws asks who leads now.
+    document.addEventListener("freeze", () => this.leave());
+    document.addEventListener("resume", () => this.join());
+  }
+
+  join(): void {
+    this.election.join();
+  }
+
+  leave(): void {
+    this.election.leave();
+  }
+
+  alive(): void {
+    this.election.look();
+  }
+
+  hear(note: Note): boolean {
+    if (note.is !== "claim" && note.is !== "leads" && note.is !== "leaves") return false;
+    this.election.hear(note);
+    return note.is !== "leads" || leading.value;
+  }
+
+  follows(from: string): boolean {
+    return this.election.leader?.from === from;
+  }
+
+  silent(): void {
+    this.election.look();
+  }
+}
+
+// lead has the stream until the signal aborts. It calls alive whenever something comes.
+async function lead(store: Store, signal: AbortSignal, alive: () => void): Promise<void> {
   const set = (c: Connection) => {
     connection.value = c;
-    tell({ is: "connection", connection: c });
+    tell({ is: "connection", from: me, connection: c });
   };
   while (!signal.aborted) {
     try {
@@ -147,12 +244,12 @@ async function lead(store: Store, signal: AbortSignal): Promise<void> {
         url: "/api/stream",
         signal,
         opened: () => set({ state: "live" }),
-        alive: () => tell({ is: "alive" }),
+        alive,
         lost: (why, wait) => set({ state: "lost", why, retryAt: Date.now() + wait }),
         each: (m) => {
           if (m.event === "bye") return;
           store.take(m.event, json(m.data));
-          tell({ is: "event", event: m.event, data: m.data });
+          tell({ is: "event", from: me, event: m.event, data: m.data });
         },
       });
     } catch (err) {
