@@ -33,10 +33,18 @@ engines:
     model: {needed: false, kinds: [any]}
     ready: {path: /health}
     stop: {signal: SIGTERM, grace: 5s}
+  - name: parrot
+    types: [llm]
+    explicit: true
+    programs: [{run: rbee-test-engine}]
+    args: [[--port, "{port}"]]
+    model: {needed: false, kinds: [any]}
+    ready: {path: /health}
+    stop: {signal: SIGTERM, grace: 5s}
 `
 )
 
-// engine is its main: it fails, or answers, and prints so many lines a second.
+// engine is its main: it fails, or answers as a parrot, and prints so many lines a second.
 func engine() {
 	fail := flag.Bool("fail", false, "")
 	port := flag.Int("port", 0, "")
@@ -54,7 +62,7 @@ func engine() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	go func() { _ = http.Serve(ln, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})) }()
+	go func() { _ = http.Serve(ln, http.HandlerFunc(parrot)) }()
 	const often = 20 // a second
 	tick := time.NewTicker(time.Second / often)
 	defer tick.Stop()

@@ -21,6 +21,7 @@ func TestPage(t *testing.T) {
 		"first worker":      firstWorker,
 		"queenless chat":    queenlessChat,
 		"chat that is cut":  cutChat,
+		"followed chat":     followedChat,
 		"queen later":       queenLater,
 		"registry restart":  registryRestart,
 		"spawn that fails":  failingSpawn,

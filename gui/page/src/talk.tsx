@@ -3,8 +3,9 @@
 
 import { batch, signal } from "@preact/signals";
 import type { TargetedEvent } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { Answer, converse, parts, type Said, type Stats } from "./chat.ts";
+import { Following } from "./follow.ts";
 import { modelName, plural, seconds } from "./format.ts";
 import { ask, say } from "./http.ts";
 import { memo } from "./memo.ts";
@@ -31,6 +32,7 @@ const model = signal("");
 const models = signal<readonly string[]>([]);
 const system = signal("");
 const limit = signal("");
+const following = new Following();
 let count = 0;
 
 export function Talk() {
@@ -132,10 +134,16 @@ function useModels(target: string, fallback: string): void {
 function Conversation() {
   const list = turns.value;
   const box = useRef<HTMLDivElement>(null);
-  const stick = useRef(true);
-  useEffect(() => {
-    if (stick.current && box.current) box.current.scrollTop = box.current.scrollHeight;
+  useLayoutEffect(() => {
+    if (box.current) following.grown(box.current);
   }, [list]);
+  useEffect(() => {
+    const el = box.current;
+    if (!el) return;
+    const sized = new ResizeObserver(() => following.grown(el));
+    sized.observe(el);
+    return () => sized.disconnect();
+  }, []);
   return (
     <div
       ref={box}
@@ -146,10 +154,7 @@ function Conversation() {
       aria-busy={running.value !== undefined}
       tabIndex={0}
       data-testid="chat-output"
-      onScroll={(e) => {
-        const b = e.currentTarget;
-        stick.current = b.scrollHeight - b.scrollTop - b.clientHeight < 40;
-      }}
+      onScroll={(e) => following.scrolled(e.currentTarget)}
     >
       {list.length === 0 && <p class="quiet empty">Say something below. The answer comes as it is made.</p>}
       {list.map((t) => (
@@ -213,6 +218,7 @@ async function sendDraft(target: string, by: string): Promise<void> {
   let turn: Turn = { n: ++count, role: "assistant", content: "", by };
   // What was not answered is not told again: many models take turns, strictly.
   const before = turns.value.filter((t, i, all) => (t.role === "user" ? all[i + 1]?.content : t.content));
+  following.on = true; // one wants to see what one says, and what comes of it
   batch(() => {
     draft.value = "";
     running.value = stop;

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+)
+
+// parrot answers a conversation with what was said last, at the pace of a model; "What was said?"
+// with all that it was sent.
+func parrot(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost {
+		return // it is well
+	}
+	var asked struct {
+		Messages []struct{ Role, Content string }
+	}
+	if err := json.NewDecoder(r.Body).Decode(&asked); err != nil || len(asked.Messages) == 0 {
+		http.Error(w, "nothing is said", http.StatusBadRequest)
+		return
+	}
+	said := asked.Messages[len(asked.Messages)-1].Content
+	if said == "What was said?" {
+		all, _ := json.Marshal(asked.Messages)
+		said = string(all)
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	pace := time.NewTicker(20 * time.Millisecond) // a frame of the browser's, at least
+	defer pace.Stop()
+	const piece = 50
+	for i := 0; i < len(said); i += piece {
+		delta, _ := json.Marshal(said[i:min(i+piece, len(said))])
+		fmt.Fprintf(w, "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":%s}}]}\n\n", delta)
+		_ = http.NewResponseController(w).Flush()
+		<-pace.C
+	}
+	fmt.Fprint(w, "data: [DONE]\n\n")
+}
+
+const parrots = `{"worker_type":"llm","engine":"parrot"}`
+
+// screen gives the tab the size of one.
+func (b *tab) screen(width, height int64) {
+	b.t.Helper()
+	call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: height, DeviceScaleFactor: 1})
+}
+
+// says sends a message, and waits until it is answered.
+func (b *tab) says(message string) {
+	b.t.Helper()
+	b.await(one("chat-input") + ` !== null`)
+	before := eval[int](b, `document.querySelectorAll("[data-testid='chat-stats']").length`)
+	b.enter(one("chat-input"), message)
+	b.await(one("chat-send", ":not([aria-disabled])") + ` !== null`)
+	b.click(one("chat-send"))
+	b.await(fmt.Sprintf(`document.querySelectorAll("[data-testid='chat-stats']").length > %d && %s === null`, before, one("chat-stop")))
+}
+
+// A conversation shows its end, as it grows, unless one scrolls up in it, and then again
+// when one says something. What is wide in it widens nothing else.
+func followedChat(t *testing.T, b browser) {
+	w := startWorld(t)
+	p := b.profile(t).first(w.gui.url + "/#/talk/" + w.spawn(parrots))
+	p.screen(1280, 800)
+	p.live()
+	end := `(b => b.scrollHeight - b.scrollTop - b.clientHeight)(` + one("chat-output") + `)`
+	code := "Look:\n```\n" + strings.Repeat("wide", 100) + "\n```\nThat is it."
+	for i := range 8 {
+		p.says(code)
+		if far := eval[float64](p, end); far > 2 {
+			t.Errorf("after %d messages the end is %.0f px away", i+1, far)
+		}
+	}
+	if wide := eval[float64](p, `(b => b.scrollWidth - b.clientWidth)(`+one("chat-output")+`)`); wide > 0 {
+		t.Errorf("the conversation is %.0f px too wide", wide)
+	}
+	if !eval[bool](p, one("chat-output")+`.scrollTop > 600`) {
+		t.Error("there is nothing to scroll")
+	}
+	up := one("chat-output") + `.scrollTop`
+	eval[float64](p, up+` = 100`)
+	p.screen(1280, 700) // two frames at least, in which nothing is to scroll it back
+	p.await(`innerHeight === 700`)
+	if at := eval[float64](p, up); at != 100 {
+		t.Errorf("who has scrolled up to 100 is at %.0f", at)
+	}
+	p.says("And now?")
+	p.await(end + ` <= 2`)
+}
