@@ -22,6 +22,7 @@ func TestPage(t *testing.T) {
 		"queenless chat":    queenlessChat,
 		"chat that is cut":  cutChat,
 		"followed chat":     followedChat,
+		"separate chats":    separateChats,
 		"queen later":       queenLater,
 		"registry restart":  registryRestart,
 		"spawn that fails":  failingSpawn,

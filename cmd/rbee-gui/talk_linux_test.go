@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
 )
 
 // parrot answers a conversation with what was said last, at the pace of a model; "What was said?"
@@ -91,4 +92,46 @@ func followedChat(t *testing.T, b browser) {
 	}
 	p.says("And now?")
 	p.await(end + ` <= 2`)
+}
+
+// What is said to one worker is sent to no other, and one comes back to whom one has
+// talked to.
+func separateChats(t *testing.T, b browser) {
+	w := startWorld(t)
+	first, second := w.spawn(parrots), w.spawn(parrots)
+	p := b.profile(t).first(w.gui.url + "/#/talk/" + second)
+	p.live()
+	p.await(one("talk-worker") + fmt.Sprintf(`?.value === %q`, second))
+	p.says("A secret.")
+	p.click(one("nav-cluster"))
+	p.await(one("chat-output") + ` === null`)
+	p.click(one("nav-talk"))
+	p.await(fmt.Sprintf(`location.hash === "#/talk/%s" && `, second) + one("turn-assistant") + `?.textContent.includes("A secret.") === true`)
+
+	p.page("#/worker/" + first)
+	p.click(one("panel", " [data-testid='talk']"))
+	p.await(one("talk-worker") + fmt.Sprintf(`?.value === %q && `, first) + one("turn-assistant") + ` === null`)
+	p.says("What was said?")
+	if said := eval[string](p, one("turn-assistant", " .said")+`.textContent`); strings.Contains(said, "secret") {
+		t.Errorf("%s was sent %s", first, said)
+	}
+
+	p.choose(one("talk-worker"), second)
+	p.says("What was said?")
+	const last = `[...document.querySelectorAll("[data-testid='turn-assistant'] .said")].at(-1).textContent`
+	if said := eval[string](p, last); strings.Count(said, "A secret.") != 2 {
+		t.Errorf("%s was sent %s", second, said)
+	}
+	p.do(chromedp.Reload())
+	p.await(`document.querySelectorAll("[data-testid='turn-assistant']").length === 2`)
+
+	// A worker that goes is not replaced by another.
+	var gone any
+	w.ask(http.MethodDelete, "/api/here/v1/hive/workers/"+second, "", &gone)
+	p.await(one("talk-none") + `?.textContent.includes("is not online") === true`)
+	p.enter(one("chat-input"), "Another secret.")
+	eval[chromedp.Void](p, one("chat-send")+`.click()`)
+	if eval[int](p, `document.querySelectorAll("[data-testid='turn-user']").length`) != 2 {
+		t.Error("something was sent")
+	}
 }

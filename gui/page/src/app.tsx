@@ -12,7 +12,7 @@ import { theme, themes } from "./settings.ts";
 import { Spawn } from "./spawn.tsx";
 import { now, registryState, store } from "./store.ts";
 import { query } from "./table.tsx";
-import { Talk } from "./talk.tsx";
+import { Talk, talkLink } from "./talk.tsx";
 
 const pages = [
   { page: "cluster", name: "Cluster" },
@@ -87,7 +87,7 @@ function Header({ page }: { page: string }) {
       </a>
       <nav aria-label="Pages">
         {pages.map((p) => (
-          <a key={p.page} href={link(p.page, "", p.page === "cluster" ? { q: query.value } : {})} aria-current={p.page === page ? "page" : undefined} data-testid={`nav-${p.page}`}>
+          <a key={p.page} href={p.page === "talk" ? talkLink() : link(p.page, "", p.page === "cluster" ? { q: query.value } : {})} aria-current={p.page === page ? "page" : undefined} data-testid={`nav-${p.page}`}>
             {p.name}
           </a>
         ))}

@@ -5,6 +5,7 @@ import { startLive } from "./live.ts";
 import { announced, notify } from "./parts.tsx";
 import { plural } from "./format.ts";
 import { store, tick } from "./store.ts";
+import { restore } from "./talks.ts";
 import "./settings.ts"; // the theme, before anything is drawn
 import "./style/base.css";
 import "./style/parts.css";
@@ -22,6 +23,7 @@ store.announce = (news) => {
 function start(): void {
   const root = document.getElementById("app");
   if (!root) return;
+  restore();
   render(<App />, root);
   startLive(store);
   setInterval(tick, 1000);

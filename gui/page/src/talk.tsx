@@ -1,79 +1,95 @@
-// A talk with a worker, straight or through the queen. What was said is kept for as long
-// as the tab is open.
+// A talk with a worker, straight or through the queen. The address says with whom, and
+// nothing else changes that.
 
-import { batch, signal } from "@preact/signals";
+import { signal } from "@preact/signals";
 import type { TargetedEvent } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
-import { Answer, converse, parts, type Said, type Stats } from "./chat.ts";
-import { Following } from "./follow.ts";
+import { parts } from "./chat.ts";
 import { modelName, plural, seconds } from "./format.ts";
 import { ask, say } from "./http.ts";
 import { memo } from "./memo.ts";
-import { announced, Button } from "./parts.tsx";
+import { Button } from "./parts.tsx";
 import { link, replace, route } from "./router.ts";
 import { canTalk } from "./status.ts";
 import { components, queen, store } from "./store.ts";
-import { isFields, text } from "./wire.ts";
+import { another, conversation, type Conversation, lastOf, lastPlace, openPlace, type Place, placeLink, placeOf, type Turn, type Who } from "./talks.ts";
+import { isFields, text, type Component } from "./wire.ts";
 
-interface Turn extends Said {
-  n: number;
-  thinking?: string;
-  stats?: Stats;
+// Models are those of an API, by its base.
+interface Models {
+  base: string;
+  list: readonly string[];
   problem?: string;
-  by?: string;
-  stopped?: boolean;
 }
 
-const turns = signal<readonly Turn[]>([]);
-const draft = signal("");
-const running = signal<AbortController | undefined>(undefined);
-const via = signal<"straight" | "queen">("straight");
-const model = signal("");
-const models = signal<readonly string[]>([]);
-const system = signal("");
-const limit = signal("");
-const following = new Following();
-let count = 0;
+const models = signal<Models>({ base: "", list: [] });
+
+// talkLink leads back to the conversation that was open last.
+export function talkLink(): string {
+  return lastPlace.value ? placeLink(lastPlace.value) : link("talk");
+}
+
+const nowhere: Place = { queen: false, name: "" };
 
 export function Talk() {
   const workers = [...components.value.values()].filter(canTalk).sort((a, b) => a.id.localeCompare(b.id));
-  const q = queen.value;
-  const asked = route.value.id;
-  const throughQueen = via.value === "queen" && q !== undefined;
-  const worker = workers.find((w) => w.id === asked) ?? (asked ? undefined : workers[0]);
-  const target = throughQueen ? store.hello.value.queen : worker ? `/api/workers/${encodeURIComponent(worker.id)}` : "";
-  useModels(target, worker?.serves ?? worker?.model ?? "");
-  const by = throughQueen ? "the queen" : (worker?.id ?? "");
+  const asked = placeOf(route.value) ?? lastPlace.value ?? nowhere;
+  const place = asked.queen || asked.name || !workers[0] ? asked : { queen: false, name: workers[0].id };
+  const worker = place.queen ? undefined : workers.find((w) => w.id === place.name);
+  const base = !place.queen ? (worker ? `/api/workers/${encodeURIComponent(worker.id)}` : "") : queen.value ? store.hello.value.queen : "";
+  useModels(base, (place.queen ? workers : worker ? [worker] : []).map((w) => `${w.id} ${w.instance_id ?? ""}`).join(" "));
+  const got = models.value.base === base ? models.value : { base, list: [] };
+  const c = conversation(place);
+  const own = worker?.serves ?? worker?.model ?? "";
+  const chosen = place.queen ? place.name : got.list.includes(c.model.value) ? c.model.value : got.list.includes(own) ? own : (got.list[0] ?? own);
+  // What was left open is decided once, and written down: another worker that comes or
+  // goes is not to take the place of this one.
+  const first = place.queen && place.name === "" ? (got.list[0] ?? "") : "";
+  useEffect(() => {
+    if (first !== "") replace(placeLink({ queen: true, name: first }));
+    else if (place.name !== "") {
+      openPlace(place);
+      if (link("talk", route.value.id, Object.fromEntries(route.value.query)) !== placeLink(place)) replace(placeLink(place));
+    }
+  }, [route.value, placeLink(place), first]);
+  const anew = another(c.who, worker) && c.turns.value.length > 0 ? `Another worker is called ${place.name} now. It is not sent what stands above.` : undefined;
+  const why =
+    place.queen ? (base === "" ? "There is no queen." : chosen === "" ? (got.problem ?? "The queen knows of no model.") : undefined)
+    : worker ? undefined
+    : place.name === "" ? "No worker is online to talk to."
+    : `${place.name} is not online.`;
   return (
     <div class="talk">
       <div class="page-head">
         <h1>Talk</h1>
-        <Choice workers={workers} worker={worker} asked={asked} />
+        <Choice workers={workers} place={place} there={worker !== undefined} c={c} list={got.list} chosen={chosen} />
       </div>
-      <Conversation />
-      <Composer target={target} by={by} />
+      <Output key={placeLink(place)} c={c} anew={anew} />
+      <Composer c={c} why={why} to={{ base, by: place.queen ? "the queen" : place.name, model: chosen, who: worker, anew }} />
     </div>
   );
 }
 
-function Choice({ workers, worker, asked }: { workers: { id: string; model?: string }[]; worker?: { id: string; model?: string; serves?: string }; asked: string }) {
+function Choice({ workers, place, there, c, list, chosen }: { workers: Component[]; place: Place; there: boolean; c: Conversation; list: readonly string[]; chosen: string }) {
   const q = queen.value;
+  const worker = place.queen ? undefined : workers.find((w) => w.id === place.name);
+  const choose = (p: Place) => replace(placeLink(p));
   return (
     <div class="choice">
       <label class="field">
-        Way
-        <select data-testid="talk-via" value={q ? via.value : "straight"} onChange={(e) => (via.value = e.currentTarget.value === "queen" ? "queen" : "straight")}>
+        Route
+        <select data-testid="talk-via" value={place.queen ? "queen" : "straight"} onChange={(e) => choose(lastOf(e.currentTarget.value === "queen"))}>
           <option value="straight">Straight to a worker</option>
-          <option value="queen" disabled={!q}>
+          <option value="queen" disabled={!q && !place.queen}>
             Through the queen{q ? "" : " (there is none)"}
           </option>
         </select>
       </label>
-      {(via.value === "straight" || !q) && (
+      {!place.queen && (
         <label class="field">
           Worker
-          <select data-testid="talk-worker" value={worker?.id ?? asked} onChange={(e) => replace(link("talk", e.currentTarget.value))}>
-            {!worker && <option value={asked}>{asked ? `${asked} (not online)` : "none is online"}</option>}
+          <select data-testid="talk-worker" value={place.name} onChange={(e) => choose({ queen: false, name: e.currentTarget.value })}>
+            {!there && <option value={place.name}>{place.name ? `${place.name} (not online)` : "none is online"}</option>}
             {workers.map((w) => (
               <option key={w.id} value={w.id}>
                 {w.id}
@@ -83,11 +99,12 @@ function Choice({ workers, worker, asked }: { workers: { id: string; model?: str
           </select>
         </label>
       )}
-      {models.value.length > 0 && (
+      {(place.queen ? chosen !== "" : list.length > 0) && (
         <label class="field">
           Model
-          <select data-testid="talk-model" value={model.value} onChange={(e) => (model.value = e.currentTarget.value)}>
-            {models.value.map((m) => (
+          <select data-testid="talk-model" value={chosen} onChange={(e) => (place.queen ? choose({ queen: true, name: e.currentTarget.value }) : (c.model.value = e.currentTarget.value))}>
+            {!list.includes(chosen) && <option value={chosen}>{modelName(chosen)}</option>}
+            {list.map((m) => (
               <option key={m} value={m}>
                 {modelName(m === worker?.serves ? worker.model : m)}
               </option>
@@ -99,74 +116,71 @@ function Choice({ workers, worker, asked }: { workers: { id: string; model?: str
         <summary>Options</summary>
         <label class="field">
           Instructions to the model
-          <textarea rows={3} value={system.value} onInput={(e) => (system.value = e.currentTarget.value)} />
+          <textarea rows={3} value={c.system.value} onInput={(e) => (c.system.value = e.currentTarget.value)} />
         </label>
         <label class="field">
-          At most so many tokens
-          <input inputMode="numeric" value={limit.value} placeholder="as the model has it" onInput={(e) => (limit.value = e.currentTarget.value.replace(/\D/g, ""))} />
+          Max tokens
+          <input inputMode="numeric" value={c.limit.value} placeholder="the model's default" onInput={(e) => (c.limit.value = e.currentTarget.value.replace(/\D/g, ""))} />
         </label>
       </details>
     </div>
   );
 }
 
-// useModels asks whoever is talked to for its models.
-function useModels(target: string, fallback: string): void {
+// useModels asks whoever is talked to for its models, and again when who answers changes.
+function useModels(base: string, who: string): void {
   useEffect(() => {
+    if (base === "") return;
     const stop = new AbortController();
-    const set = (list: string[]) =>
-      batch(() => {
-        models.value = list;
-        if (!list.includes(model.value)) model.value = list[0] ?? fallback;
-      });
-    if (target === "") return set([]);
-    ask(`${target}/v1/models`, stop.signal).then(
+    ask(`${base}/v1/models`, stop.signal).then(
       (v) => {
         const data = isFields(v) && Array.isArray(v["data"]) ? v["data"] : [];
-        set(data.flatMap((m) => (isFields(m) ? (text(m, "id") ?? []) : [])));
+        models.value = { base, list: data.flatMap((m) => (isFields(m) ? (text(m, "id") ?? []) : [])) };
       },
-      () => stop.signal.aborted || set([]),
+      (err) => stop.signal.aborted || (models.value = { base, list: [], problem: `Its models are not known: ${say(err)}.` }),
     );
     return () => stop.abort();
-  }, [target]);
+  }, [base, who]);
 }
 
-function Conversation() {
-  const list = turns.value;
+function Output({ c, anew }: { c: Conversation; anew?: string }) {
+  const list = c.turns.value;
+  const running = c.running.value !== undefined;
   const box = useRef<HTMLDivElement>(null);
   useLayoutEffect(() => {
-    if (box.current) following.grown(box.current);
-  }, [list]);
+    if (box.current) c.following.grown(box.current);
+  }, [list, anew]);
   useEffect(() => {
     const el = box.current;
     if (!el) return;
-    const sized = new ResizeObserver(() => following.grown(el));
+    const sized = new ResizeObserver(() => c.following.grown(el));
     sized.observe(el);
     return () => sized.disconnect();
   }, []);
   return (
-    <div
-      ref={box}
-      class="conversation card"
-      role="log"
-      aria-label="Conversation"
-      aria-live="off"
-      aria-busy={running.value !== undefined}
-      tabIndex={0}
-      data-testid="chat-output"
-      onScroll={(e) => following.scrolled(e.currentTarget)}
-    >
+    <div ref={box} class="conversation card" role="log" aria-label="Conversation" aria-live="off" aria-busy={running} tabIndex={0} data-testid="chat-output" onScroll={(e) => c.following.scrolled(e.currentTarget)}>
       {list.length === 0 && <p class="quiet empty">Say something below. The answer comes as it is made.</p>}
       {list.map((t) => (
-        <TurnView key={t.n} t={t} busy={running.value !== undefined && t === list[list.length - 1]} />
+        <TurnView key={t.n} t={t} busy={running && t === list[list.length - 1]} />
       ))}
+      {anew && <Anew text={anew} />}
     </div>
+  );
+}
+
+function Anew({ text }: { text: string }) {
+  return (
+    <p class="anew" data-testid="talk-anew">
+      {text}
+    </p>
   );
 }
 
 const TurnView = memo(function TurnView({ t, busy }: { t: Turn; busy: boolean }) {
   const s = t.stats;
   return (
+    <>
+    {t.anew && <Anew text={t.anew} />}
     <article class={`turn ${t.role}`} data-testid={`turn-${t.role}`} aria-label={t.role === "user" ? "You" : (t.by ?? "Answer")}>
       <h2>{t.role === "user" ? "You" : (t.by ?? "Answer")}</h2>
       {t.thinking && (
@@ -207,91 +221,56 @@ const TurnView = memo(function TurnView({ t, busy }: { t: Turn; busy: boolean })
         </p>
       )}
     </article>
+    </>
   );
 });
 
-async function sendDraft(target: string, by: string): Promise<void> {
-  const content = draft.value.trim();
-  if (content === "" || target === "" || running.value) return;
-  const stop = new AbortController();
-  const mine: Turn = { n: ++count, role: "user", content };
-  let turn: Turn = { n: ++count, role: "assistant", content: "", by };
-  // What was not answered is not told again: many models take turns, strictly.
-  const before = turns.value.filter((t, i, all) => (t.role === "user" ? all[i + 1]?.content : t.content));
-  following.on = true; // one wants to see what one says, and what comes of it
-  batch(() => {
-    draft.value = "";
-    running.value = stop;
-    turns.value = [...turns.value, mine, turn];
-  });
-  const messages: Said[] = [...before, mine].map(({ role, content }) => ({ role, content }));
-  if (system.value.trim()) messages.unshift({ role: "system", content: system.value.trim() });
-  const body: Record<string, unknown> = { messages };
-  if (model.value) body["model"] = model.value;
-  if (limit.value) body["max_tokens"] = Number(limit.value);
-
-  const answer = new Answer(performance.now());
-  let frame = 0;
-  const show = (more: Partial<Turn> = {}) => {
-    cancelAnimationFrame(frame);
-    frame = 0;
-    const old = turn;
-    turn = { ...turn, content: answer.content, thinking: answer.thinking || undefined, stats: answer.stats(), ...more };
-    turns.value = turns.value.map((t) => (t === old ? turn : t));
-  };
-  let end: Partial<Turn> = {};
-  try {
-    await converse(`${target}/v1/chat/completions`, body, stop.signal, answer, () => (frame ||= requestAnimationFrame(() => show())));
-    announced.value = `${by} has answered: ${answer.content.slice(0, 300)}`;
-  } catch (err) {
-    end = stop.signal.aborted ? { stopped: true } : { problem: say(err) };
-  }
-  batch(() => {
-    running.value = undefined;
-    show(end);
-  });
-  document.getElementById("chat-input")?.focus();
-}
-
-function Composer({ target, by }: { target: string; by: string }) {
-  const busy = running.value !== undefined;
-  const why = target === "" ? "No worker is online to talk to." : undefined;
+function Composer({ c, to, why }: { c: Conversation; to: { base: string; by: string; model: string; who?: Who; anew?: string }; why?: string }) {
+  const busy = c.running.value !== undefined;
+  const input = useRef<HTMLTextAreaElement>(null);
   const submit = (e: TargetedEvent) => {
     e.preventDefault();
-    void sendDraft(target, by);
+    if (why === undefined) void c.send(to);
   };
+  // A button that goes leaves the focus nowhere.
+  const begun = useRef(false);
+  useLayoutEffect(() => {
+    if (begun.current && document.activeElement === document.body) input.current?.focus();
+    begun.current = true;
+  }, [busy, c.turns.value.length === 0]);
   return (
     <form class="composer" onSubmit={submit} aria-label="Say something">
       {why && (
         <p class="quiet" data-testid="talk-none">
-          {why} <a href={link("spawn")}>Start one</a>.
+          {why} <a href={link("spawn")}>Start a worker</a>.
         </p>
       )}
       <div class="composer-row">
         <textarea
+          ref={input}
           id="chat-input"
           data-testid="chat-input"
-          aria-label={by ? `Message to ${by}` : "Message"}
+          aria-label={to.by ? `Message to ${to.by}` : "Message"}
           placeholder="Enter sends, Shift and Enter begin a new line"
           rows={2}
-          value={draft.value}
-          onInput={(e) => (draft.value = e.currentTarget.value)}
+          value={c.draft.value}
+          onInput={(e) => (c.draft.value = e.currentTarget.value)}
           onKeyDown={(e) => {
             if (e.key === "Enter" && !e.shiftKey && !e.isComposing) submit(e);
           }}
         />
         <div class="buttons">
           {busy ? (
-            <Button act={() => running.value?.abort()} kind="danger" test="chat-stop">
+            <Button act={() => c.running.value?.abort()} kind="danger" test="chat-stop">
               Stop
             </Button>
           ) : (
-            <button type="submit" class="button main" data-testid="chat-send" aria-disabled={why !== undefined || draft.value.trim() === "" || undefined}>
+            <button type="submit" class="button main" data-testid="chat-send" aria-disabled={why !== undefined || c.draft.value.trim() === "" || undefined}>
               Send
             </button>
           )}
-          {turns.value.length > 0 && !busy && (
-            <Button act={() => (turns.value = [])} test="chat-clear" label="Clear this conversation">
+          {c.turns.value.length > 0 && !busy && (
+            <Button act={() => c.clear()} test="chat-clear" label="Clear this conversation">
               Clear
             </Button>
           )}
