@@ -23,6 +23,8 @@ func TestPage(t *testing.T) {
 		"chat that is cut":  cutChat,
 		"followed chat":     followedChat,
 		"separate chats":    separateChats,
+		"long names":        longNames,
+		"banner over chat":  bannerOverChat,
 		"queen later":       queenLater,
 		"registry restart":  registryRestart,
 		"spawn that fails":  failingSpawn,

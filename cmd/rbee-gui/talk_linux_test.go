@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
+
+	"github.com/rbee-launch/rbee-launch/registry"
 )
 
 // parrot answers a conversation with what was said last, at the pace of a model; "What was said?"
@@ -133,5 +136,68 @@ func separateChats(t *testing.T, b browser) {
 	eval[chromedp.Void](p, one("chat-send")+`.click()`)
 	if eval[int](p, `document.querySelectorAll("[data-testid='turn-user']").length`) != 2 {
 		t.Error("something was sent")
+	}
+}
+
+// Names as long as they may be push nothing out of its place, on any screen, and models
+// can be read in the table.
+func longNames(t *testing.T, b browser) {
+	w := startWorld(t)
+	id := "worker-llm-8080@" + strings.Repeat("gpu-node-17.", 9) + "com"
+	for _, c := range []registry.Component{
+		{Kind: registry.Worker, ID: id, InstanceID: "i", Hostname: strings.Repeat("gpu-node-17.", 9) + "com", Port: 8080, WorkerType: "llm", Model: strings.Repeat("qwen3-8b-", 12) + "q4"},
+		{Kind: registry.Hive, ID: "hive-" + strings.Repeat("gpu-node-18.", 9) + "com", InstanceID: "i", Hostname: "box", Port: 7835},
+	} {
+		if _, err := w.client().Register(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := b.profile(t).first(w.gui.url)
+	p.live()
+	for _, hash := range []string{"#/worker/" + id, "#/talk/" + id, "#/events", "#/spawn", "#/cluster"} {
+		p.page(hash)
+		for _, width := range []int64{360, 760, 1041, 1241, 1280, 1366, 1440, 1500} {
+			p.screen(width, 800)
+			p.await(fmt.Sprintf(`innerWidth === %d`, width))
+			p.fits(fmt.Sprintf("%.20s at %d", hash, width))
+			if hash != "#/cluster" {
+				continue
+			}
+			p.await(row("worker/"+id) + ` !== null`)
+			for _, what := range eval[[]string](p, `[...document.querySelectorAll(".tile-name, .group-head .node-title")]
+				.filter(e => e.getBoundingClientRect().right > e.closest(".group").getBoundingClientRect().right)
+				.map(e => e.className)`) {
+				t.Errorf("at %d px %s runs out of its box", width, what)
+			}
+			if eval[bool](p, row("worker/"+id)+`.querySelector(".c-name").getBoundingClientRect().right > `+row("worker/"+id)+`.querySelector(".c-status").getBoundingClientRect().left && innerWidth <= 760`) {
+				t.Errorf("at %d px the name is over the status", width)
+			}
+			if model := eval[float64](p, row("worker/"+id)+`.querySelector(".c-model").clientWidth - 20`); model < 160 {
+				t.Errorf("at %d px the model has %.0f px", width, model)
+			}
+		}
+	}
+}
+
+// What one writes into is on the screen, also below a banner.
+func bannerOverChat(t *testing.T, b browser) {
+	w := startWorld(t)
+	p := b.profile(t).first(w.gui.url + "/#/talk/" + w.spawn(parrots))
+	p.live()
+	p.says("Hello.")
+	w.registry.end(syscall.SIGKILL)
+	p.await(one("banner-registry") + ` !== null`)
+	for _, s := range [][2]int64{{1280, 800}, {360, 740}} {
+		p.screen(s[0], s[1])
+		p.await(fmt.Sprintf(`innerWidth === %d`, s[0]))
+		for _, what := range []string{one("chat-input"), one("chat-send")} {
+			if end := eval[float64](p, what+`.getBoundingClientRect().bottom`); end > float64(s[1]) {
+				t.Errorf("at %d px %s ends at %.0f of %d", s[0], what, end, s[1])
+			}
+		}
+		if height := eval[float64](p, one("chat-output")+`.clientHeight`); height < 100 {
+			t.Errorf("at %d px the conversation has %.0f px", s[0], height)
+		}
+		p.fits(fmt.Sprintf("talk at %d", s[0]))
 	}
 }
