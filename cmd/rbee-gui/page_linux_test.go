@@ -24,6 +24,8 @@ func TestPage(t *testing.T) {
 		"followed chat":     followedChat,
 		"separate chats":    separateChats,
 		"long names":        longNames,
+		"pause everywhere":  pauseEverywhere,
+		"marked chat":       markedChat,
 		"banner over chat":  bannerOverChat,
 		"queen later":       queenLater,
 		"registry restart":  registryRestart,

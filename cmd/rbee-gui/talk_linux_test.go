@@ -16,7 +16,7 @@ import (
 )
 
 // parrot answers a conversation with what was said last, at the pace of a model; "What was said?"
-// with all that it was sent.
+// with all that it was sent, and "Say nothing." with nothing.
 func parrot(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		return // it is well
@@ -29,9 +29,12 @@ func parrot(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	said := asked.Messages[len(asked.Messages)-1].Content
-	if said == "What was said?" {
+	switch said {
+	case "What was said?":
 		all, _ := json.Marshal(asked.Messages)
 		said = string(all)
+	case "Say nothing.":
+		said = ""
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	pace := time.NewTicker(20 * time.Millisecond) // a frame of the browser's, at least
@@ -126,6 +129,7 @@ func separateChats(t *testing.T, b browser) {
 		t.Errorf("%s was sent %s", second, said)
 	}
 	p.do(chromedp.Reload())
+	p.await(one("chat-input") + ` !== null && ` + one("talk-none") + ` === null`)
 	p.await(`document.querySelectorAll("[data-testid='turn-assistant']").length === 2`)
 
 	// A worker that goes is not replaced by another.
@@ -200,4 +204,54 @@ func bannerOverChat(t *testing.T, b browser) {
 		}
 		p.fits(fmt.Sprintf("talk at %d", s[0]))
 	}
+}
+
+// A pause is told, and can be ended, on every page.
+func pauseEverywhere(t *testing.T, b browser) {
+	w := startWorld(t)
+	p := b.profile(t).first(w.gui.url)
+	p.screen(360, 740)
+	p.live()
+	p.click(one("pause"))
+	p.await(one("resume") + ` !== null`)
+	id := w.spawn(parrots)
+	p.page("#/talk")
+	p.await(one("talk-none") + ` !== null`)
+	p.fits("a pause at 360")
+	eval[chromedp.Void](p, one("resume")+`.focus()`)
+	p.click(one("resume"))
+	p.await(one("resume") + ` === null && ` + one("talk-worker") + fmt.Sprintf(`.value === %q`, id))
+	if on := eval[string](p, `document.activeElement.tagName`); on != "A" {
+		t.Errorf("the focus is on %s", on)
+	}
+}
+
+// An answer is drawn as it was meant, and whatever is in it, nothing of it is run.
+func markedChat(t *testing.T, b browser) {
+	w := startWorld(t)
+	p := b.profile(t).first(w.gui.url + "/#/talk/" + w.spawn(parrots))
+	p.live()
+	p.says("# Title\n\nSome **bold**, `code`.\n\n- one\n- two\n\n```html\n<b>no</b>\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n" +
+		"<script>window.ran = 1</script><img src=x onerror='window.ran = 1'>\n\n[bad](javascript:alert(1)) [good](https://example.org/)")
+	found := eval[string](p, `(e => [...e.querySelectorAll("h3, strong, code, li, pre, td, script, img, a")]
+		.map(x => x.localName + ":" + x.textContent + (x.localName === "a" ? x.href + x.rel : "")).join(" "))(`+one("turn-assistant", " .said")+`)`)
+	const want = "h3:Title strong:bold code:code li:one li:two pre:<b>no</b> code:<b>no</b> td:1 td:2 a:goodhttps://example.org/noreferrer"
+	if found != want {
+		t.Errorf("there is\n%s, not\n%s", found, want)
+	}
+	if eval[bool](p, `"ran" in window`) {
+		t.Error("something of it was run")
+	}
+	for _, width := range []int64{1280, 360} {
+		p.screen(width, 740)
+		p.await(fmt.Sprintf(`innerWidth === %d`, width))
+		p.fits("an answer")
+		p.findings(readAxe(t), "an answer")
+	}
+	p.says("Say nothing.")
+	p.await(one("chat-empty") + ` !== null`)
+	w.gui.end(syscall.SIGKILL)
+	p.enter(one("chat-input"), "Are you there?")
+	p.click(one("chat-send"))
+	p.await(one("chat-error") + `?.textContent === "rbee-gui does not answer"`)
 }

@@ -6,7 +6,7 @@ import { Events } from "./events.tsx";
 import { clock, day, duration, when } from "./format.ts";
 import { connection } from "./live.ts";
 import { close, Panel } from "./panel.tsx";
-import { Announcer, Dialog, Guard, Notes, question, Status } from "./parts.tsx";
+import { Announcer, Button, Dialog, Guard, Notes, question, Status } from "./parts.tsx";
 import { kindPages, link, route } from "./router.ts";
 import { theme, themes } from "./settings.ts";
 import { Spawn } from "./spawn.tsx";
@@ -93,6 +93,7 @@ function Header({ page }: { page: string }) {
         ))}
       </nav>
       <div class="top-end">
+        <Resume />
         <ConnectionState />
         <ThemeToggle />
       </div>
@@ -114,6 +115,22 @@ function ConnectionState() {
     <div class="connection" role="status" aria-label="Connection" data-testid="connection" data-state={c.state} data-registry={r.state}>
       <Status tone={tone} word={word} />
     </div>
+  );
+}
+
+// The button goes with the pause, so that the focus has to go elsewhere.
+function resume(): void {
+  store.pause(false);
+  document.querySelector<HTMLElement>(".top [aria-current]")?.focus();
+}
+
+// Resume ends a pause, on whichever page one notices it.
+function Resume() {
+  if (!store.paused.value) return null;
+  return (
+    <Button act={resume} label="Resume: show changes again" test="resume">
+      Resume
+    </Button>
   );
 }
 

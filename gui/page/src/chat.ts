@@ -74,17 +74,22 @@ export interface Said {
   content: string;
 }
 
+const broken = "the answer was cut off: the connection broke";
+
 // converse asks for an answer and calls grown as it grows. It throws when the server
 // refuses, or the answer is cut.
 export async function converse(url: string, body: Record<string, unknown>, signal: AbortSignal, answer: Answer, grown: () => void): Promise<void> {
+  const plainly = (what: string) => (err: unknown) => {
+    throw signal.aborted || !(err instanceof TypeError) ? err : new Error(what); // a browser's own words say nothing
+  };
   const got = await fetch(url, {
     method: "POST", signal, cache: "no-store",
     headers: { "Content-Type": "application/json", Accept: "text/event-stream, application/json" },
     body: JSON.stringify({ ...body, stream: true, stream_options: { include_usage: true } }),
-  });
+  }).catch(plainly("rbee-gui does not answer"));
   if (!got.ok || !got.body) throw await problemOf(got);
   if (!(got.headers.get("Content-Type") ?? "").includes("event-stream")) {
-    answer.take(await got.text(), performance.now()); // all at once
+    answer.take(await got.text().catch(plainly(broken)), performance.now()); // all at once
     answer.take("[DONE]", performance.now());
     grown();
     return;
@@ -92,24 +97,6 @@ export async function converse(url: string, body: Record<string, unknown>, signa
   await read(got.body, (m) => {
     answer.take(m.data, performance.now());
     grown();
-  });
+  }).catch(plainly(broken));
   if (!answer.whole) throw new Error("the answer was cut off: the stream ended before the model did");
-}
-
-// parts are the text and the blocks of code between fences; an open fence goes on to
-// the end.
-export function parts(content: string): { code: boolean; lang: string; text: string }[] {
-  const list: { code: boolean; lang: string; text: string }[] = [];
-  let now = { code: false, lang: "", text: "" };
-  const next = (code: boolean, lang: string) => {
-    if (now.text.trim() !== "" || now.code) list.push({ ...now, text: now.text.replace(/\n$/, "") });
-    now = { code, lang, text: "" };
-  };
-  for (const line of content.split(/(?<=\n)/)) {
-    const fence = /^ {0,3}```+\s*([\w+#.-]*)\s*\n?$/.exec(line);
-    if (fence && (!now.code || fence[1] === "")) next(!now.code, now.code ? "" : (fence[1] ?? ""));
-    else now.text += line;
-  }
-  next(false, "");
-  return list;
 }

@@ -80,7 +80,7 @@ export function Spawn() {
       <div class="two">
         <Form />
         <section aria-labelledby="starts-title" class="starts">
-          <h2 id="starts-title">Starts</h2>
+          <h2 id="starts-title">Recent starts</h2>
           {[...unread.value].map(([of, why]) => (
             <p key={of} class="warn-text" data-testid="starts-unknown">
               What was started {isQueen(of) ? "through the queen" : hiveIn(of) ? `on hive ${hiveIn(of)}` : "on this machine"} is not known: {why}.

@@ -4,12 +4,13 @@
 import { signal } from "@preact/signals";
 import type { TargetedEvent } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
-import { parts } from "./chat.ts";
+import type { Stats } from "./chat.ts";
 import { modelName, plural, seconds } from "./format.ts";
 import { ask, say } from "./http.ts";
 import { memo } from "./memo.ts";
 import { Button } from "./parts.tsx";
 import { link, replace, route } from "./router.ts";
+import { Said } from "./said.tsx";
 import { canTalk } from "./status.ts";
 import { components, queen, store } from "./store.ts";
 import { another, conversation, type Conversation, lastOf, lastPlace, openPlace, type Place, placeLink, placeOf, type Turn, type Who } from "./talks.ts";
@@ -54,7 +55,8 @@ export function Talk() {
   }, [route.value, placeLink(place), first]);
   const anew = another(c.who, worker) && c.turns.value.length > 0 ? `Another worker is called ${place.name} now. It is not sent what stands above.` : undefined;
   const why =
-    place.queen ? (base === "" ? "There is no queen." : chosen === "" ? (got.problem ?? "The queen knows of no model.") : undefined)
+    !store.whole.value ? "What is online is not known yet."
+    : place.queen ? (base === "" ? "There is no queen." : chosen === "" ? (got.problem ?? "The queen knows of no model.") : undefined)
     : worker ? undefined
     : place.name === "" ? "No worker is online to talk to."
     : `${place.name} is not online.`;
@@ -177,53 +179,51 @@ function Anew({ text }: { text: string }) {
 }
 
 const TurnView = memo(function TurnView({ t, busy }: { t: Turn; busy: boolean }) {
-  const s = t.stats;
+  const name = t.role === "user" ? "You" : (t.by ?? "Answer");
+  const empty = !busy && t.role === "assistant" && t.content === "" && !t.problem && !t.stopped;
   return (
     <>
-    {t.anew && <Anew text={t.anew} />}
-    <article class={`turn ${t.role}`} data-testid={`turn-${t.role}`} aria-label={t.role === "user" ? "You" : (t.by ?? "Answer")}>
-      <h2>{t.role === "user" ? "You" : (t.by ?? "Answer")}</h2>
-      {t.thinking && (
-        <details class="more" open={t.content === ""}>
-          <summary>Thinking</summary>
-          <div class="said quiet">{t.thinking}</div>
-        </details>
-      )}
-      <div class="said">
-        {t.role === "user"
-          ? t.content
-          : parts(t.content).map((p, i) =>
-              p.code ? (
-                <pre key={i} tabIndex={0} aria-label={`Code ${p.lang}`}>
-                  <code>{p.text}</code>
-                </pre>
-              ) : (
-                <span key={i}>{p.text}</span>
-              ),
-            )}
-        {busy && <span class="cursor" aria-hidden="true" />}
-      </div>
-      {t.problem && (
-        <p class="bad-text" role="alert" data-testid="chat-error">
-          {t.problem}
-        </p>
-      )}
-      {t.role === "assistant" && s && (
-        <p class="quiet numbers" data-testid="chat-stats">
-          {[
-            s.firstMs !== undefined && `first token after ${s.firstMs < 1000 ? `${Math.round(s.firstMs)} ms` : seconds(s.firstMs)}`,
-            s.tokens > 0 && `${plural(s.tokens, s.counted ? "token" : "piece")}`,
-            s.perSecond !== undefined && `${s.perSecond.toFixed(1)} ${s.counted ? "tokens" : "pieces"} per second`,
-            t.stopped && "stopped",
-          ]
-            .filter(Boolean)
-            .join(" · ")}
-        </p>
-      )}
-    </article>
+      {t.anew && <Anew text={t.anew} />}
+      <article class={`turn ${t.role}`} data-testid={`turn-${t.role}`} aria-label={name}>
+        <h2>{name}</h2>
+        {t.thinking && (
+          <details class="more" open={t.content === ""}>
+            <summary>Thinking</summary>
+            <div class="said quiet">{t.thinking}</div>
+          </details>
+        )}
+        <div class="said">
+          {t.role === "user" ? t.content : <Said content={t.content} growing={busy} />}
+          {empty && <span class="quiet" data-testid="chat-empty">The answer is empty.</span>}
+          {busy && <span class="cursor" aria-hidden="true" />}
+        </div>
+        {t.problem && (
+          <p class="bad-text" role="alert" data-testid="chat-error">
+            {t.problem}
+          </p>
+        )}
+        {t.role === "assistant" && t.stats && (
+          <p class="quiet numbers" data-testid="chat-stats">
+            {figures(t, t.stats)}
+          </p>
+        )}
+      </article>
     </>
   );
 });
+
+function figures(t: Turn, s: Stats): string {
+  const about = s.counted ? "" : "about ";
+  return [
+    s.firstMs !== undefined && `first token after ${s.firstMs < 1000 ? `${Math.round(s.firstMs)} ms` : seconds(s.firstMs)}`,
+    s.tokens > 0 && about + plural(s.tokens, "token"),
+    s.perSecond !== undefined && `${about}${s.counted && s.perSecond < 100 ? s.perSecond.toFixed(1) : Math.round(s.perSecond)} tokens/s`,
+    t.ended === "length" && "ended at the limit of tokens",
+    t.stopped && "stopped",
+  ]
+    .filter(Boolean)
+    .join(" · ");
+}
 
 function Composer({ c, to, why }: { c: Conversation; to: { base: string; by: string; model: string; who?: Who; anew?: string }; why?: string }) {
   const busy = c.running.value !== undefined;
@@ -242,7 +242,7 @@ function Composer({ c, to, why }: { c: Conversation; to: { base: string; by: str
     <form class="composer" onSubmit={submit} aria-label="Say something">
       {why && (
         <p class="quiet" data-testid="talk-none">
-          {why} <a href={link("spawn")}>Start a worker</a>.
+          {why} {store.whole.value && <><a href={link("spawn")}>Start a worker</a>.</>}
         </p>
       )}
       <div class="composer-row">

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Answer, parts } from "../src/chat.ts";
+import { Answer } from "../src/chat.ts";
 import { Parser } from "../src/sse.ts";
 
 test("events are found however the text is cut", () => {
@@ -46,14 +46,4 @@ test("what is no answer does no harm", () => {
   const a = new Answer(0);
   for (const data of ["", "nonsense", "null", "[]", '{"choices":null}', '{"choices":[null]}', '{"choices":[{"delta":null}]}', '{"usage":null,"error":null}']) a.take(data, 1);
   assert.equal(a.content, "");
-});
-
-test("code is found between fences, an open one to the end", () => {
-  assert.deepEqual(parts("see\n```go\nx := 1\n```\ndone").map((p) => [p.code, p.lang, p.text]), [
-    [false, "", "see"],
-    [true, "go", "x := 1"],
-    [false, "", "done"],
-  ]);
-  assert.deepEqual(parts("```\nhalf").map((p) => [p.code, p.text]), [[true, "half"]]);
-  assert.deepEqual(parts("a `b` c").map((p) => [p.code, p.text]), [[false, "a `b` c"]]);
 });
