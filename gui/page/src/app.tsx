@@ -92,7 +92,7 @@ function Header({ page }: { page: string }) {
           </a>
         ))}
       </nav>
-      <div class="top-end">
+      <div class={`top-end ${store.paused.value ? "paused" : ""}`}>
         <Resume />
         <ConnectionState />
         <ThemeToggle />
@@ -129,7 +129,8 @@ function Resume() {
   if (!store.paused.value) return null;
   return (
     <Button act={resume} label="Resume: show changes again" test="resume">
-      Resume
+      <span class="sign" aria-hidden="true">▶</span>
+      <span class="word">Resume</span>
     </Button>
   );
 }

@@ -242,7 +242,7 @@ function Composer({ c, to, why }: { c: Conversation; to: { base: string; by: str
     <form class="composer" onSubmit={submit} aria-label="Say something">
       {why && (
         <p class="quiet" data-testid="talk-none">
-          {why} {store.whole.value && <><a href={link("spawn")}>Start a worker</a>.</>}
+          {why} {store.whole.value && to.by !== "the queen" && <><a href={link("spawn")}>Start a worker</a>.</>}
         </p>
       )}
       <div class="composer-row">
