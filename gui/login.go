@@ -101,7 +101,7 @@ const loginPage = `<!doctype html>
 <input id="token" name="token" type="password" required autofocus autocomplete="current-password">
 <button>Log in</button></p>
 </form>
-<p>This page starts and stops programs. From another machine it is used with the token: %s.</p>
+<p>This page starts and stops programs. From another machine it wants a token; %s.</p>
 </main>
 </html>
 `

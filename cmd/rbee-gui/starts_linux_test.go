@@ -60,9 +60,13 @@ func stoppedStart(t *testing.T, b browser) {
 	card = p.card("failed")
 	p.await(card + `.querySelector("[data-testid='status']").textContent === "stopped" && ` + card + `.querySelector(".bad, .failed, .bad-text") === null`)
 	said := eval[string](p, steps(card))
+	id := eval[string](p, card+`.querySelector("h3").textContent`)
+	if port := id[len("worker-llm-"):]; w.spawn(`{"worker_type":"llm","engine":"builtin","model":"demo","port":`+port+`}`) != id {
+		t.Errorf("the next one is not %s", id)
+	}
 	p.visit("about:blank")
 	p.visit(w.gui.url + "/#/spawn")
-	p.await(card + ` !== null && ` + steps(card) + fmt.Sprintf(` === %q`, said))
+	p.await(row("worker/"+id) + ` === null && ` + one("operation", "[data-status='succeeded']") + ` !== null && ` + steps(card) + fmt.Sprintf(` === %q`, said))
 }
 
 // Another like one has its arguments.
@@ -168,7 +172,7 @@ func logIn(t *testing.T, b browser) {
 	page.end(syscall.SIGTERM)
 	p.await(one("banner-lost") + ` !== null`)
 	write("second")
-	page = w.start(program.GUIName, append(args, "--listen="+page.addr)...)
+	w.start(program.GUIName, append(args, "--listen="+page.addr)...)
 	p.await(one("banner-login") + ` !== null`)
 	p.click(one("login"))
 	login("second")

@@ -26,7 +26,8 @@ export function OperationCard({ job, again }: { job: Job; again: (job: Job) => v
   const stopped = op.error?.stopped === true;
   const began = when(op.started_at);
   const ended = running ? now.value : when(op.ended_at);
-  const worker = op.worker_id ? components.value.get(`worker/${op.worker_id}`) : undefined;
+  // Of one that has failed, the id is another's now.
+  const worker = op.worker_id && op.status === "succeeded" ? components.value.get(`worker/${op.worker_id}`) : undefined;
   const once = stopped ? "Start again" : op.status === "failed" ? "Try again" : "Another";
   const name = op.worker_id ?? `${op.request.worker_type ?? "worker"}`;
   return (

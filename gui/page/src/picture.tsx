@@ -97,7 +97,7 @@ function GroupBox({ g }: { g: Group }) {
         ) : (
           <>
             <span class="node-title">{g.title}</span>
-            <span class="quiet">{g.key.startsWith("hive ") ? "hive not there" : "no hive"}</span>
+            <span class="quiet">{!g.key.startsWith("hive ") ? "no hive" : registryState.value.state === "none" ? "hive" : "hive not there"}</span>
           </>
         )}
         <a class="quiet group-count" href={link("cluster", "", { q: g.query })}>
