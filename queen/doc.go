@@ -22,5 +22,7 @@
 //
 // GET /openapi.json describes her API.
 //
-// She does not spawn workers yet, and keeps nothing on disk.
+// A spawn is an operation at a hive that she follows. One that she does not know may be of an
+// earlier life of hers: she looks for it at the hives, under its id. She keeps nothing on disk but
+// the registry's last answers (Config.CacheDir).
 package queen

@@ -2,6 +2,7 @@ package queen
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/rbee-launch/rbee-launch/registry"
@@ -14,9 +15,17 @@ const (
 	connected    = "connected"
 )
 
+// orientation is how long she waits for the registry's first view before what she knows from
+// last time has to do.
+const orientation = 3 * time.Second
+
 // follow keeps the table in step with the registry until ctx ends. While the
 // registry is away the last view of it stays.
 func (q *Queen) follow(ctx context.Context, reg *registry.Client) error {
+	var once sync.Once
+	orient := func() { once.Do(func() { close(q.oriented) }) }
+	enough := time.AfterFunc(orientation, orient)
+	defer enough.Stop()
 	for view := range reg.Watch(ctx) {
 		if view.Connected {
 			q.following.Store(connected)
@@ -24,7 +33,11 @@ func (q *Queen) follow(ctx context.Context, reg *registry.Client) error {
 			q.following.Store(awayRegistry)
 		}
 		began := time.Now()
-		if !q.table.learn(began, view) {
+		news := q.table.learn(began, view)
+		if view.Connected {
+			orient()
+		}
+		if !news {
 			continue
 		}
 		q.hurry()

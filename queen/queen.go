@@ -27,6 +27,8 @@ type Queen struct {
 	pseudonym string        // hers in the Via header
 	hurried   chan struct{} // there is someone new to ask for capabilities
 	following atomic.Value  // a string: how the registry is
+	began     time.Time
+	oriented  chan struct{} // closed once she knows the hives, or would have to wait too long for that
 	loads     *loads
 	transport *http.Transport // to the workers
 	metrics   *figures
@@ -39,9 +41,12 @@ func New(cfg Config) *Queen {
 	cfg = cfg.withDefaults()
 	q := &Queen{
 		cfg: cfg, log: cfg.Log, table: newTable(cfg), pseudonym: newPseudonym(), hurried: make(chan struct{}, 1),
-		loads: newLoads(), transport: upstream(cfg.Limits, cfg.TLS), metrics: newFigures(), spawns: newSpawns(),
+		began: time.Now(), oriented: make(chan struct{}), loads: newLoads(), transport: upstream(cfg.Limits, cfg.TLS), metrics: newFigures(), spawns: newSpawns(),
 	}
 	q.following.Store(noRegistry)
+	if cfg.RegistryURL == "" {
+		close(q.oriented) // there is nobody to tell of hives
+	}
 	return q
 }
 
@@ -67,7 +72,7 @@ func (q *Queen) routes() []httpd.Route {
 		{Method: "GET", Path: "/health", Handler: q.health, Doc: healthDoc()},
 		{Method: "GET", Path: "/capabilities", Handler: q.capabilities, Doc: capabilitiesDoc()},
 		{Method: "GET", Path: "/metrics", Handler: scrape.Handler(append(q.metrics.collectors(), census{q.table})...), Doc: scrape.Doc()},
-	}, q.spawns.ops.Routes()...)
+	}, q.operationRoutes()...)
 }
 
 // modelRoutes are those that clients of the OpenAI protocol use.

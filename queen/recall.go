@@ -1,0 +1,118 @@
+package queen
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"strings"
+	"time"
+
+	hive "github.com/rbee-launch/rbee-launch/hive/client"
+	"github.com/rbee-launch/rbee-launch/internal/httpd"
+	"github.com/rbee-launch/rbee-launch/internal/operation"
+	"github.com/rbee-launch/rbee-launch/queen/client"
+	"github.com/rbee-launch/rbee-launch/registry"
+)
+
+// operationRoutes are those of her operations. One that she does not know may be of an
+// earlier life of hers: it goes on at its hive, under the same id.
+func (q *Queen) operationRoutes() []httpd.Route {
+	routes := q.spawns.ops.Routes()
+	for i, route := range routes {
+		if !strings.Contains(route.Path, "{id}") {
+			continue
+		}
+		routes[i].Handler = func(w http.ResponseWriter, r *http.Request) error {
+			if err := q.recall(r.Context(), r.PathValue("id")); err != nil {
+				return err
+			}
+			return route.Handler(w, r)
+		}
+		routes[i].Doc.Refuses = maps.Clone(route.Doc.Refuses)
+		routes[i].Doc.Refuses[http.StatusServiceUnavailable] = []string{client.CodeNoHive}
+	}
+	return routes
+}
+
+// recall looks for an operation at the hives, if she does not know it, and makes it hers
+// again. Where nobody has it that is no error, unless it is too early to say so: whoever
+// follows it takes a 404 for the end.
+func (q *Queen) recall(ctx context.Context, id string) error {
+	if q.spawns.ops.Get(id) != nil || len(id) > registry.MaxID {
+		return nil
+	}
+	q.orient(ctx)
+	found, silent := askHives(ctx, q, func(ctx context.Context, to *hive.Client) (hive.Operation, error) {
+		op, err := to.Operation(ctx, id)
+		if err == nil && op.ID != id {
+			err = errNoHive
+		}
+		return op, err
+	})
+	young := time.Since(q.began) < q.cfg.OfflineAfter
+	switch {
+	case len(found) > 0:
+		return q.resume(ctx, found[0])
+	case young && len(silent) > 0:
+		return httpd.Errorf(http.StatusServiceUnavailable, client.CodeNoHive,
+			"the queen has just started, and does not know the operation %q (yet): %s", id, strings.Join(silent, "; "))
+	case young && q.following.Load() == awayRegistry:
+		return httpd.Errorf(http.StatusServiceUnavailable, client.CodeNoHive,
+			"the queen has just started, and does not know the operation %q (yet): the registry, which knows the hives, is away", id)
+	case len(silent) > 0:
+		return httpd.Errorf(http.StatusNotFound, hive.CodeUnknownOperation, "there is no operation %q, as far as can be told: %s",
+			id, enumerated(silent))
+	}
+	return nil
+}
+
+// orient waits until she knows the hives, for a while.
+func (q *Queen) orient(ctx context.Context) {
+	wait := time.NewTimer(orientation)
+	defer wait.Stop()
+	select {
+	case <-q.oriented:
+	case <-wait.C:
+	case <-ctx.Done():
+	}
+}
+
+// resume makes a hive's operation hers. One that has ended has done so here, too, when it returns.
+func (q *Queen) resume(ctx context.Context, at from[hive.Operation]) error {
+	to, err := q.hiveAt(at.at)
+	if err != nil {
+		return err
+	}
+	begun := at.answer
+	ended := begun.Status != hive.Running
+	begun.HiveID, begun.Why = at.hive, "hive "+at.hive+" has had it since before the queen was started"
+	begun.Worker, begun.Error, begun.EndedAt = nil, nil, time.Time{} // its end will tell
+	where := choice{offer: offer{id: at.hive}}
+	over := make(chan struct{})
+	q.spawns.count(where)
+	_, err = q.spawns.ops.Begin(begun, func(ctx context.Context, op *operation.Running) {
+		defer to.Close()
+		defer close(over)
+		end := q.followSpawn(ctx, to, op)
+		q.spawns.settle(where)
+		if end != nil {
+			op.End(end)
+		}
+	})
+	if err != nil { // another request was quicker, or she goes: the store says so
+		q.spawns.settle(where)
+		to.Close()
+		return nil
+	}
+	q.log.Info("a spawn is followed again", "operation", begun.ID, "hive", at.hive)
+	if !ended {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, q.cfg.FetchTimeout)
+	defer cancel()
+	select {
+	case <-over:
+	case <-ctx.Done():
+	}
+	return nil
+}
