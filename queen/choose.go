@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/rbee-launch/rbee-launch/hive/client"
+	"github.com/rbee-launch/rbee-launch/internal/httpd"
 	"github.com/rbee-launch/rbee-launch/registry"
 )
 
@@ -18,7 +19,10 @@ type offer struct {
 	gone string // why it can't be asked, or what it has refused; "" where it answered
 	// refused: it was chosen, and did not take the job.
 	refused bool
+	// unsure: nothing has been heard of it for long, but by this answer, since the registry is away.
+	unsure bool
 
+	ID      string `json:"component_id"`
 	Engines []struct {
 		Name     string   `json:"name"`
 		Types    []string `json:"types"`
@@ -105,10 +109,32 @@ func (r *refusal) add(o offer, format string, args ...any) {
 }
 
 // chooseHive picks the hive that has the engine, the model on disk if any has it, and the most
-// free memory.
+// free memory; those that are online come first.
 func chooseHive(offers []offer, req client.SpawnRequest) (choice, error) {
-	var able []choice
-	refused := &refusal{}
+	able, refused := ableHives(offers, req)
+	if sure := slices.DeleteFunc(slices.Clone(able), func(c choice) bool { return c.unsure }); len(sure) > 0 {
+		able = sure
+	}
+	if len(able) == 0 {
+		return choice{}, refused
+	}
+	if onDisk := havingModel(able, req.Model); len(onDisk) > 0 {
+		able = onDisk
+	}
+	before := slices.DeleteFunc(slices.Clone(offers), func(o offer) bool { return !o.refused })
+	chosen := best(able, len(offers), len(before) > 0)
+	if chosen.unsure {
+		chosen.why += "; the registry is away, and the hive answers where it was last"
+	}
+	for _, o := range before {
+		chosen.why += fmt.Sprintf("; hive %s was asked before, and refused: %s", o.id, o.gone)
+	}
+	return chosen, nil
+}
+
+// ableHives are those that could run it, and of the others why not.
+func ableHives(offers []offer, req client.SpawnRequest) (able []choice, refused *refusal) {
+	refused = &refusal{}
 	for _, o := range offers {
 		switch engine := o.engine(req); {
 		case o.gone != "":
@@ -119,6 +145,10 @@ func chooseHive(offers []offer, req client.SpawnRequest) (choice, error) {
 			refused.add(o, "it has no engine for %s workers", req.WorkerType)
 		default:
 			memory, onDisk := o.model(req.Model)
+			if !onDisk && isFile(req.Model) {
+				refused.add(o, "it has no model %s in its folders", httpd.Brief(req.Model))
+				continue
+			}
 			c := choice{offer: o, memory: memory, why: "it has the engine " + engine}
 			if onDisk {
 				c.why += ", the model on disk"
@@ -126,23 +156,12 @@ func chooseHive(offers []offer, req client.SpawnRequest) (choice, error) {
 			able = append(able, c)
 		}
 	}
-	if len(able) == 0 {
-		return choice{}, refused
-	}
-	if onDisk := slices.DeleteFunc(slices.Clone(able), func(c choice) bool { _, has := c.model(req.Model); return !has }); len(onDisk) > 0 {
-		able = onDisk
-	} else if isFile(req.Model) {
-		for _, c := range able {
-			refused.add(c.offer, "it has no model %s in its folders", req.Model)
-		}
-		return choice{}, refused
-	}
-	before := slices.DeleteFunc(slices.Clone(offers), func(o offer) bool { return !o.refused })
-	chosen := best(able, len(offers), len(before) > 0)
-	for _, o := range before {
-		chosen.why += fmt.Sprintf("; hive %s was asked before, and refused: %s", o.id, o.gone)
-	}
-	return chosen, nil
+	return able, refused
+}
+
+// havingModel are those that have the model on disk.
+func havingModel(able []choice, model string) []choice {
+	return slices.DeleteFunc(slices.Clone(able), func(c choice) bool { _, has := c.model(model); return !has })
 }
 
 // isFile reports whether a model can be nothing but a file in a hive's folders.

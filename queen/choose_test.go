@@ -41,6 +41,8 @@ func promised(o offer, memory float64, starting int) offer {
 	return o
 }
 
+func unsure(o offer) offer { o.unsure = true; return o }
+
 func gone(id, why string) offer { return offer{id: id, gone: why} }
 
 // TestChoose: which of two hives gets a worker, and why; or why none does.
@@ -132,6 +134,16 @@ func TestChooseHive(t *testing.T) {
 			llm,
 			[]offer{gone("a", "it is offline"), gone("b", "it does not say what it has")},
 			"", "a: it is offline; b: it does not say what it has",
+		},
+		"one that is online comes before others": {
+			llm,
+			[]offer{unsure(hiveThat("a", memory(64)+","+models("tiny", 1))), hiveThat("b", memory(8))},
+			"b", "8.0 GiB of memory free",
+		},
+		"a file is where it is": {
+			with(func(r *hive.SpawnRequest) { r.Model = "tiny.gguf" }),
+			[]offer{unsure(hiveThat("a", memory(64)+","+models("tiny", 1))), hiveThat("b", memory(8))},
+			"a", "; the registry is away, and the hive answers where it was last",
 		},
 		"nobody": {llm, nil, "", "no hive is online: start rbee-hive on a machine"},
 		"a file that none has": {

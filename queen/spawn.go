@@ -146,11 +146,15 @@ func (s *spawns) settle(where choice) {
 }
 
 // offers asks the hives that are online what they have, side by side; or the one that is
-// named, whatever is known of it.
+// named. While the registry is away nobody is told of hives, and all that are known from
+// last time are asked: they beat to it alone.
 func (q *Queen) offers(ctx context.Context, named string) ([]offer, error) {
 	var asked []offer
 	var known []string
-	for _, h := range q.table.hives(time.Now()) {
+	q.orient(ctx)
+	away := q.following.Load() == awayRegistry
+	now := time.Now()
+	for _, h := range q.table.hives(now) {
 		known = append(known, h.HiveID)
 		if named != "" && h.HiveID != named {
 			continue
@@ -159,8 +163,11 @@ func (q *Queen) offers(ctx context.Context, named string) ([]offer, error) {
 		switch {
 		case !validHost(h.Hostname):
 			o.gone = fmt.Sprintf("%q is no host", h.Hostname)
-		case h.Status != registry.Online:
-			o.gone = "it is " + string(h.Status)
+		case h.Status == registry.Online:
+		case away:
+			o.unsure = true
+		default:
+			o.gone = absence(h, now)
 		}
 		asked = append(asked, o)
 	}
@@ -169,6 +176,9 @@ func (q *Queen) offers(ctx context.Context, named string) ([]offer, error) {
 			named, cmp.Or(strings.Join(known, ", "), "none"))
 		p.Field = "hive_id"
 		return nil, p
+	}
+	if away && len(asked) == 0 {
+		return nil, httpd.Errorf(http.StatusServiceUnavailable, client.CodeNoHive, "the registry is away, and no hive is known from before")
 	}
 	var asking sync.WaitGroup
 	for i := range asked {
@@ -181,16 +191,26 @@ func (q *Queen) offers(ctx context.Context, named string) ([]offer, error) {
 }
 
 func (q *Queen) ask(ctx context.Context, o *offer) {
-	ctx, cancel := context.WithTimeout(ctx, q.cfg.FetchTimeout)
-	defer cancel()
-	to, err := q.hiveAt(o.at)
-	if err == nil {
-		defer to.Close()
-		err = to.Capabilities(ctx, o)
-	}
-	if err != nil {
+	_, err := askHive(ctx, q, o.at, func(ctx context.Context, to *hive.Client) (*offer, error) { return o, to.Capabilities(ctx, o) })
+	switch {
+	case err != nil && o.unsure:
+		o.gone = "the registry is away, and where the hive was last it does not say what it has: " + err.Error()
+	case err != nil:
 		o.gone = "it does not say what it has: " + err.Error()
+	case o.ID != "" && o.ID != o.id:
+		o.gone = fmt.Sprintf("at its address is %s", httpd.Brief(o.ID))
 	}
+}
+
+// absence says why a hive is not asked that is not online.
+func absence(h client.Hive, now time.Time) string {
+	switch {
+	case h.Status == registry.Registered:
+		return "it is registered, but has not been heard of yet"
+	case h.LastSeen.IsZero():
+		return "it is offline: nothing has been heard of it"
+	}
+	return fmt.Sprintf("it is offline: nothing has been heard of it for %s", now.Sub(h.LastSeen).Round(time.Second))
 }
 
 // hiveAt is a client of the hive at an address that it registered itself. The caller

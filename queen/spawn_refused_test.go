@@ -103,6 +103,7 @@ func TestSpawnHiveUnreachable(t *testing.T) {
 	first := newMachine(t, reg, "first", 64<<30, succeeds)
 	newMachine(t, reg, "second", 32<<30, succeeds)
 	url := queenOver(t, queen.Config{RegistryURL: reg}, 2)
+	eventually(t, "she has asked what they have", func() bool { return strings.Count(get(t, url+"/v1/queen/hives"), `"capabilities_from"`) == 2 })
 	first.offered.Store(func() { first.srv.Listener.Close() })
 	if _, end := spawn(t, url, `{"model":"tiny"}`); end.HiveID != "second" || !containsAll(end.Why, "hive first was asked before, and refused: ", "connection refused") {
 		t.Errorf("it ended as %+v", end)
