@@ -133,7 +133,7 @@ func (g *GUI) Run(ctx context.Context, ln net.Listener) error {
 func (g *GUI) guarded(access httpd.Access) http.Handler {
 	browsers := newLogin(access.Token)
 	browsers.hint = access.TokenHint
-	access.Refused = browsers.ask
+	access.Refuse = browsers.ask
 	return browsers.header(access.Wrap(browsers.remember(g.Handler())))
 }
 

@@ -2,6 +2,7 @@ package gui
 
 import (
 	"cmp"
+	"errors"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
@@ -68,9 +69,11 @@ func (l login) remember(h http.Handler) http.Handler {
 }
 
 // ask asks a browser for the token, which may be the wrong one; programs get the problem.
-func (l login) ask(w http.ResponseWriter, r *http.Request, p *httpd.Problem) {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead || !strings.Contains(r.Header.Get("Accept"), "text/html") {
-		httpd.WriteProblem(w, p)
+func (l login) ask(w http.ResponseWriter, r *http.Request, err error) {
+	browses := (r.Method == http.MethodGet || r.Method == http.MethodHead) && strings.Contains(r.Header.Get("Accept"), "text/html")
+	var p *httpd.Problem
+	if !errors.As(err, &p) || p.Status != http.StatusUnauthorized || !browses {
+		httpd.WriteProblem(w, err)
 		return
 	}
 	h := w.Header()

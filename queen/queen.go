@@ -52,13 +52,14 @@ func New(cfg Config) *Queen {
 
 // Handler is the API, open to every caller: Run puts Config.Access before it.
 func (q *Queen) Handler() http.Handler {
-	mux := http.NewServeMux()
-	own := httpd.Routes(q.log, openapi.With(info(q.modelRoutes()), q.routes()))
-	mux.Handle("/", own)
-	mux.Handle("/v1/queen/", own)
-	mux.Handle("/v1/", httpd.RoutesAs(q.log, openai.WriteError, q.modelRoutes()))
-	return mux
+	return space().Handler(
+		httpd.Routes(q.log, openapi.With(info(q.modelRoutes()), q.routes())),
+		httpd.RoutesAs(q.log, openai.WriteError, q.modelRoutes()),
+	)
 }
+
+// space is where she speaks the protocol of models' clients.
+func space() openai.Space { return openai.Space{Except: []string{"/v1/queen"}} }
 
 func (q *Queen) routes() []httpd.Route {
 	return append([]httpd.Route{
@@ -92,6 +93,7 @@ func (q *Queen) modelRoutes() []httpd.Route {
 // is.
 func (q *Queen) Run(ctx context.Context, ln net.Listener) error {
 	access := q.cfg.Access
+	access.Refuse = space().Refuse
 	access.Hosts = append([]string{q.cfg.Advertise}, access.Hosts...) // the name we gave out ourselves
 	g, ctx := errgroup.WithContext(ctx)
 	if q.cfg.RegistryURL != "" {

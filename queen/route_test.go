@@ -315,3 +315,25 @@ func TestAWorkersOwnWordCounts(t *testing.T) {
 		}
 	}
 }
+
+// TestWhoIsNotLetInIsToldInTheShapeOfTheProtocol: clients of models read no other.
+func TestWhoIsNotLetInIsToldInTheShapeOfTheProtocol(t *testing.T) {
+	t.Parallel()
+	url, _ := startQueen(t, queen.Config{})
+	for path, within := range map[string]bool{"/v1/models": true, chatPath: true, "/v1/queen/workers": false, "/health": false} {
+		req, err := http.NewRequestWithContext(t.Context(), "GET", url+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = "evil.example"
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusForbidden || strings.Contains(string(body), `"error":{`) != within {
+			t.Errorf("%s: %d %s", path, resp.StatusCode, body)
+		}
+	}
+}

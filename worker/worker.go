@@ -55,10 +55,10 @@ func New(cfg Config) *Worker {
 // Handler is the worker's routes, without the check of who may call. It answers
 // as loading until Run has loaded the model.
 func (w *Worker) Handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("/", httpd.Routes(w.log, openapi.With(info(w.modelRoutes()), w.routes())))
-	mux.Handle("/v1/", httpd.RoutesAs(w.log, openai.WriteError, w.modelRoutes()))
-	return mux
+	return openai.Space{}.Handler(
+		httpd.Routes(w.log, openapi.With(info(w.modelRoutes()), w.routes())),
+		httpd.RoutesAs(w.log, openai.WriteError, w.modelRoutes()),
+	)
 }
 
 func (w *Worker) routes() []httpd.Route {
@@ -103,6 +103,7 @@ func (w *Worker) Run(ctx context.Context, ln net.Listener) error {
 	served := make(chan error, 1)
 	go func() {
 		access := w.cfg.Access
+		access.Refuse = openai.Space{}.Refuse
 		access.Hosts = append([]string{w.cfg.Advertise}, access.Hosts...) // the name we gave out ourselves
 		h := httpd.CutWith(cut, access.Wrap(w.Handler()))
 		served <- httpd.Serve(serving, clients, h, httpd.ServeOptions{Log: w.log, TLS: access.TLS, Drain: w.cfg.Drain + time.Second, Hurry: w.cfg.Hurry})

@@ -254,3 +254,24 @@ func (l *lines) String() string {
 	defer l.mu.Unlock()
 	return l.buf.String()
 }
+
+// TestWhoIsNotLetInIsToldInTheShapeOfTheProtocol: clients of models read no other.
+func TestWhoIsNotLetInIsToldInTheShapeOfTheProtocol(t *testing.T) {
+	r := startReady(t, worker.Config{})
+	for path, within := range map[string]bool{"/v1/models": true, "/v1/nothing": true, "/capabilities": false} {
+		req, err := http.NewRequestWithContext(t.Context(), "GET", r.url+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = "evil.example"
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusForbidden || strings.Contains(string(body), `"error":{`) != within {
+			t.Errorf("%s: %d %s", path, resp.StatusCode, body)
+		}
+	}
+}

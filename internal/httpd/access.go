@@ -35,29 +35,28 @@ type Access struct {
 	// burst, with the token or without: guessing one is slowed down, too. 1,000 when zero; no
 	// limit below zero.
 	MaxRate int
-	// Refused answers those who come without a token, in place of the problem; nil leaves it
-	// at that.
-	Refused func(http.ResponseWriter, *http.Request, *Problem)
+	// Refuse writes the answer to a request that is not let in; WriteProblem when nil.
+	Refuse func(w http.ResponseWriter, r *http.Request, err error)
 }
 
 // Wrap puts the check before h.
 func (a Access) Wrap(h http.Handler) http.Handler {
 	own, _ := os.Hostname() // without a name there is one less to accept
 	limit := newPace(cmp.Or(a.MaxRate, usualRate))
+	refuse := a.Refuse
+	if refuse == nil {
+		refuse = func(w http.ResponseWriter, _ *http.Request, err error) { WriteProblem(w, err) }
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if a.MaxRate >= 0 && !limit.takes(r.RemoteAddr) {
-			WriteProblem(w, limit.slowDown(w))
+			refuse(w, r, limit.slowDown(w))
 			return
 		}
 		if p := a.check(r, own); p != nil {
 			if p.Status == http.StatusUnauthorized {
 				w.Header().Set("WWW-Authenticate", `Bearer realm="rbee"`)
-				if a.Refused != nil {
-					a.Refused(w, r, p)
-					return
-				}
 			}
-			WriteProblem(w, p)
+			refuse(w, r, p)
 			return
 		}
 		h.ServeHTTP(w, r)
