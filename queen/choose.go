@@ -140,9 +140,9 @@ func ableHives(offers []offer, req client.SpawnRequest) (able []choice, refused 
 		case o.gone != "":
 			refused.add(o, "%s", o.gone)
 		case engine == "" && req.Engine != "":
-			refused.add(o, "it has no engine %s for %s workers", req.Engine, req.WorkerType)
+			refused.add(o, "it has no engine %s for %s workers", httpd.Brief(req.Engine), httpd.Brief(req.WorkerType))
 		case engine == "":
-			refused.add(o, "it has no engine for %s workers", req.WorkerType)
+			refused.add(o, "it has no engine for %s workers", httpd.Brief(req.WorkerType))
 		default:
 			memory, onDisk := o.model(req.Model)
 			if !onDisk && isFile(req.Model) {

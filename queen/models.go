@@ -96,10 +96,10 @@ func (t *table) serving(now time.Time, model string) ([]target, error) {
 	if len(able) > 0 {
 		return able, nil
 	}
-	p := httpd.Errorf(http.StatusNotFound, codeNoModel, "the model %q is not here; %s", model, t.thereAre(now))
+	p := httpd.Errorf(http.StatusNotFound, codeNoModel, "the model %q is not here; %s", httpd.Brief(model), t.thereAre(now))
 	if len(away) > 0 {
 		slices.Sort(away)
-		p = httpd.Errorf(http.StatusServiceUnavailable, codeNoneOnline, "no worker that serves %q is online: %s", model, enumerated(away))
+		p = httpd.Errorf(http.StatusServiceUnavailable, codeNoneOnline, "no worker that serves %q is online: %s", httpd.Brief(model), enumerated(away))
 	}
 	p.Field = "model"
 	return nil, p

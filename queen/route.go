@@ -104,9 +104,9 @@ func (q *Queen) forward(w http.ResponseWriter, r *http.Request, firstByte func(s
 		able = without(able, away.at.url)
 	}
 	if loops == len(failed) {
-		return 0, looped("no worker serves %q: %s", model, strings.Join(failed, "; "))
+		return 0, looped("no worker serves %q: %s", httpd.Brief(model), strings.Join(failed, "; "))
 	}
-	return 0, httpd.Errorf(http.StatusBadGateway, codeUnreachable, "no worker that serves %q can be reached: %s", model, strings.Join(failed, "; "))
+	return 0, httpd.Errorf(http.StatusBadGateway, codeUnreachable, "no worker that serves %q can be reached: %s", httpd.Brief(model), strings.Join(failed, "; "))
 }
 
 func without(able []target, url string) (rest []target) {

@@ -337,3 +337,18 @@ func TestWhoIsNotLetInIsToldInTheShapeOfTheProtocol(t *testing.T) {
 		}
 	}
 }
+
+// TestALongNameIsNotRepeated: an error is no longer than people read.
+func TestALongNameIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	c := holdCourt(t, queen.Config{})
+	status, _, answer := c.chat(chatOf(strings.Repeat("x", 20_000)))
+	if _, message := failing(t, answer); status != http.StatusNotFound || len(message) > 400 || !strings.Contains(message, "x…") {
+		t.Errorf("%d, %d bytes", status, len(message))
+	}
+	for _, path := range []string{"/v1", "//v1/models"} {
+		if status, _, answer := ask(t, "GET", c.url+path, ""); status != http.StatusNotFound || answer["code"] != "unknown_path" {
+			t.Errorf("%s: %d %v", path, status, answer)
+		}
+	}
+}

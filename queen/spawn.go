@@ -173,7 +173,7 @@ func (q *Queen) offers(ctx context.Context, named string) ([]offer, error) {
 	}
 	if named != "" && len(asked) == 0 {
 		p := httpd.Errorf(http.StatusUnprocessableEntity, client.CodeUnknownHive, "hive_id: there is no hive %q; there is %s",
-			named, cmp.Or(strings.Join(known, ", "), "none"))
+			httpd.Brief(named), cmp.Or(strings.Join(known, ", "), "none"))
 		p.Field = "hive_id"
 		return nil, p
 	}

@@ -101,7 +101,7 @@ func (w *Worker) serves(model string) error {
 	if model == w.cfg.Model {
 		return nil
 	}
-	p := httpd.Errorf(http.StatusNotFound, codeNoModel, "the model %q is not here; this worker serves %q", model, w.cfg.Model)
+	p := httpd.Errorf(http.StatusNotFound, codeNoModel, "the model %q is not here; this worker serves %q", httpd.Brief(model), w.cfg.Model)
 	p.Field = "model"
 	return p
 }

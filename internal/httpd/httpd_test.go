@@ -147,3 +147,36 @@ func TestRoutesAs(t *testing.T) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }
+
+// TestPathsWithDetours: what is no path of ours is a JSON 404, and never a redirect.
+func TestPathsWithDetours(t *testing.T) {
+	h := httpd.Routes(slog.New(slog.DiscardHandler), []httpd.Route{
+		{Method: "GET", Path: "/v1/models", Handler: func(http.ResponseWriter, *http.Request) error { return nil }},
+		{Method: "GET", Path: "/v1/models/{id...}", Handler: func(http.ResponseWriter, *http.Request) error { return nil }},
+	})
+	for path, want := range map[string]int{
+		"/v1/models": 200, "/v1/models/a/b": 200, "/v1/models/a%2F%2Fb": 200, "/v1/models/": 200, "/v1/models/a/": 200,
+		"//v1/models": 404, "/v1//models": 404, "/v1/../v1/models": 404, "/./v1/models": 404, "/v1/models/a//b": 404, "/v1": 404, "/v1/": 404, "//": 404, "/": 404,
+	} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", "http://box"+path, nil))
+		if w.Code != want || want == 404 && !strings.Contains(w.Body.String(), `"code":"unknown_path"`) {
+			t.Errorf("%s: %d %v %s", path, w.Code, w.Header(), w.Body)
+		}
+	}
+}
+
+// TestBrief: a name that can be none is cut, between two letters.
+func TestBrief(t *testing.T) {
+	for _, test := range []struct{ name, want string }{
+		{"", ""},
+		{strings.Repeat("x", 200), strings.Repeat("x", 200)},
+		{strings.Repeat("x", 20_000), strings.Repeat("x", 200) + "…"},
+		{strings.Repeat("x", 199) + strings.Repeat("ü", 2), strings.Repeat("x", 199) + "…"},
+		{strings.Repeat("\x80", 300), "…"},
+	} {
+		if got := httpd.Brief(test.name); got != test.want {
+			t.Errorf("%.10q of %d bytes: %q", test.name, len(test.name), got)
+		}
+	}
+}

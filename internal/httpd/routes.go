@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 )
@@ -22,7 +23,7 @@ type Route struct {
 }
 
 // Routes makes the handler of a route table. A path that no route names is a
-// JSON 404, a known path with another method a JSON 405 that names the methods.
+// JSON 404, also one with "//" or ".." in it; a known path with another method a JSON 405 that names the methods.
 // Errors that are no Problem are logged and answered as 500.
 func Routes(log *slog.Logger, routes []Route) http.Handler {
 	return RoutesAs(log, WriteProblem, routes)
@@ -38,20 +39,33 @@ func RoutesAs(log *slog.Logger, write func(http.ResponseWriter, error), routes [
 		methods[rt.Path] = append(methods[rt.Path], rt.Method)
 		mux.Handle(rt.Method+" "+rt.Path, reply(rt.Handler))
 	}
-	for path, allowed := range methods {
+	for at, allowed := range methods {
 		slices.Sort(allowed)
-		mux.Handle(path, reply(func(w http.ResponseWriter, r *http.Request) error {
+		mux.Handle(at, reply(func(w http.ResponseWriter, r *http.Request) error {
 			w.Header().Set("Allow", strings.Join(allowed, ", "))
 			return Errorf(http.StatusMethodNotAllowed, "method_not_allowed",
-				"%s does not take %s, it takes %s", r.URL.Path, r.Method, strings.Join(allowed, ", "))
+				"%s does not take %s, it takes %s", Brief(r.URL.Path), r.Method, strings.Join(allowed, ", "))
 		}))
 	}
+	unknown := reply(func(_ http.ResponseWriter, r *http.Request) error {
+		return Errorf(http.StatusNotFound, "unknown_path", "there is nothing at %s", Brief(r.URL.Path))
+	})
 	if _, taken := methods["/"]; !taken {
-		mux.Handle("/", reply(func(_ http.ResponseWriter, r *http.Request) error {
-			return Errorf(http.StatusNotFound, "unknown_path", "there is nothing at %s", r.URL.Path)
-		}))
+		mux.Handle("/", unknown)
 	}
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !clean(r.URL.EscapedPath()) { // the mux would redirect, with a web page
+			unknown.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// clean reports whether a path is as it would be written without detours.
+func clean(p string) bool {
+	plain := path.Clean(p)
+	return p == plain || plain != "/" && p == plain+"/"
 }
 
 func answer(log *slog.Logger, write func(http.ResponseWriter, error), h Handler) http.Handler {
