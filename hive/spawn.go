@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/oklog/ulid/v2"
@@ -71,7 +72,12 @@ func (h *Hive) admit(begun client.Operation, job Job) (*operation.Running, error
 // job is what a request comes to: an engine that is installed, with a model that it can
 // be given.
 func (h *Hive) job(ctx context.Context, req client.SpawnRequest) (Job, error) {
-	for field, value := range map[string]string{"worker_type": req.WorkerType, "engine": req.Engine, "model": req.Model} {
+	for field, value := range map[string]string{
+		"worker_type": req.WorkerType, "engine": req.Engine, "model": req.Model, "device": req.Device,
+	} {
+		if registry.HasControl(value) {
+			return Job{}, httpd.InvalidField(field, "%q has a control character in it", value)
+		}
 		limit := registry.MaxID
 		if field == "model" {
 			limit = registry.MaxModel
@@ -89,6 +95,8 @@ func (h *Hive) job(ctx context.Context, req client.SpawnRequest) (Job, error) {
 		return Job{}, httpd.InvalidField("device", "%q is neither cpu nor a list of GPUs like 0,1", req.Device)
 	case len(req.Args) > maxArgs:
 		return Job{}, httpd.InvalidField("args", "are %d, at most %d are taken", len(req.Args), maxArgs)
+	case slices.ContainsFunc(req.Args, func(arg string) bool { return strings.Contains(arg, "\x00") }):
+		return Job{}, httpd.InvalidField("args", "hold a NUL, with which no program can be started")
 	}
 	found, err := h.catalog.Choose(req.WorkerType, req.Engine, launch.FindEngine)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/oklog/ulid/v2"
 )
@@ -46,6 +47,10 @@ const (
 	MaxModel    = 1 << 10 // a model's name may be a path or a URL
 	MaxMetadata = 16 << 10
 )
+
+// HasControl reports whether there is a control character in text, as there is in no id, no
+// type, and no model that is asked for.
+func HasControl(text string) bool { return strings.ContainsFunc(text, unicode.IsControl) }
 
 // Component is what one program says of itself when it registers. Kind and ID
 // name it; InstanceID is one life of it (a ULID made at start).

@@ -75,10 +75,10 @@ func (f Form) Identity() (Component, error) {
 	if err != nil {
 		return Component{}, err
 	}
-	if err := checkLength("component_id", c.ID, MaxID); err != nil {
+	if err := checkName("component_id", c.ID); err != nil {
 		return Component{}, err
 	}
-	return c, checkLength("instance_id", c.InstanceID, MaxID)
+	return c, checkName("instance_id", c.InstanceID)
 }
 
 func oneID(id, shortField, short string) (string, error) {
@@ -153,17 +153,14 @@ func (c Component) Validate() error {
 	if c.Port < 1 || c.Port > 65535 {
 		return badField("port", "%d is outside 1-65535", c.Port)
 	}
-	for _, f := range []struct {
-		name, value string
-		limit       int
-	}{
-		{"component_id", c.ID, MaxID},
-		{"instance_id", c.InstanceID, MaxID},
-		{"hostname", c.Hostname, MaxHostname},
-		{"worker_type", c.WorkerType, MaxID},
-		{"model", c.Model, MaxModel},
+	for _, err := range []error{
+		checkName("component_id", c.ID),
+		checkName("instance_id", c.InstanceID),
+		checkLength("hostname", c.Hostname, MaxHostname),
+		checkName("worker_type", c.WorkerType),
+		checkLength("model", c.Model, MaxModel),
 	} {
-		if err := checkLength(f.name, f.value, f.limit); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -178,6 +175,14 @@ func (c Component) Validate() error {
 		return badField("metadata", "is %d bytes of JSON, at most %d are kept", len(metadata), MaxMetadata)
 	}
 	return nil
+}
+
+// checkName holds an id or a type to what people can read and type.
+func checkName(field, value string) error {
+	if HasControl(value) {
+		return badField(field, "%q has a control character in it", value)
+	}
+	return checkLength(field, value, MaxID)
 }
 
 func checkLength(field, value string, limit int) error {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -270,7 +271,8 @@ type Output struct {
 }
 
 // Spawn starts a child and returns once it runs. A failure wraps the system's
-// error: fs.ErrNotExist, fs.ErrPermission, syscall.ENOEXEC...
+// error: fs.ErrNotExist, fs.ErrPermission, syscall.ENOEXEC, syscall.EINVAL for a NUL in the
+// command...
 func (g *Guard) Spawn(ctx context.Context, cmd Command) (*Child, error) {
 	req, err := cmd.request()
 	if err != nil {
@@ -304,6 +306,11 @@ func (g *Guard) Spawn(ctx context.Context, cmd Command) (*Child, error) {
 }
 
 func (cmd Command) request() (request, error) {
+	for what, all := range map[string][]string{"path": {cmd.Path}, "folder": {cmd.Dir}, "arguments": cmd.Args, "environment": cmd.Env} {
+		if slices.ContainsFunc(all, hasNUL) { // the system would take that for the end
+			return request{}, fmt.Errorf("start %q: a NUL is in its %s: %w", cmd.Path, what, syscall.EINVAL)
+		}
+	}
 	req := request{
 		Op: opSpawn, Args: cmd.Args, Env: cmd.Env,
 		Signal: int(cmd.Stop), GraceMS: cmd.Grace.Milliseconds(), Keep: cmd.Keep,

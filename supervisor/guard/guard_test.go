@@ -180,6 +180,20 @@ func TestSpawnFails(t *testing.T) {
 	}
 }
 
+// What would be cut off at a NUL, or become two arguments, is not started.
+func TestNULIsRefused(t *testing.T) {
+	g := start(t)
+	const nul = "a\x00b"
+	for name, cmd := range map[string]guard.Command{
+		"path": {Path: "/bin/" + nul}, "args": {Path: "/bin/true", Args: []string{"true", nul}},
+		"env": {Path: "/bin/true", Env: []string{nul}}, "dir": {Path: "/bin/true", Dir: "/" + nul},
+	} {
+		if _, err := g.Spawn(t.Context(), cmd); !errors.Is(err, syscall.EINVAL) {
+			t.Errorf("%s: %v, want EINVAL", name, err)
+		}
+	}
+}
+
 func TestKillEmptiesTheTree(t *testing.T) {
 	forEachFamily(t, func(t *testing.T, script, way string) {
 		g := startIn(t, way)

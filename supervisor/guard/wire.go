@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 )
 
@@ -66,10 +67,15 @@ func (t *text) UnmarshalJSON(body []byte) error {
 	return err
 }
 
+func hasNUL(s string) bool { return strings.IndexByte(s, 0) >= 0 }
+
 // Each text ends with a 0: an environment in one piece is read in a fraction of the time.
 func (t texts) MarshalJSON() ([]byte, error) {
 	var all []byte
 	for _, s := range t {
+		if hasNUL(s) { // it would become two
+			return nil, fmt.Errorf("a NUL in %q: %w", s, syscall.EINVAL)
+		}
 		all = append(append(all, s...), 0)
 	}
 	return json.Marshal(all)
