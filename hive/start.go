@@ -66,7 +66,7 @@ func (h *Hive) resume(ctx context.Context, s *spawning) {
 		select {
 		case <-s.op.Cancelled():
 			id := s.op.Operation().WorkerID // which another port may have changed
-			if err := launch.Stop(ctx, h.cfg.RuntimeDir, id, launch.StopOptions{}, nil); err != nil && !errors.Is(err, launch.ErrNotThere) {
+			if err := h.stop(ctx, id, launch.StopOptions{}, nil); err != nil && !errors.Is(err, launch.ErrNotThere) {
 				h.log.Warn("a start can't be cancelled", "worker", id, "err", err)
 			}
 		case <-over:

@@ -110,7 +110,7 @@ func (h *Hive) stopWorker(w http.ResponseWriter, r *http.Request) error {
 	h.log.Info("stopping a worker", "worker", found.WorkerID, "by", r.RemoteAddr)
 	answer := stopped{WorkerID: found.WorkerID, Status: "stopped"}
 	ctx := context.WithoutCancel(r.Context())
-	err = launch.Stop(ctx, h.cfg.RuntimeDir, found.WorkerID, o, func(e launch.Event) {
+	err = h.stop(ctx, found.WorkerID, o, func(e launch.Event) {
 		if e.Event == launch.Stopped {
 			answer.Stop = e.Stop
 		}
@@ -121,6 +121,19 @@ func (h *Hive) stopWorker(w http.ResponseWriter, r *http.Request) error {
 	}
 	h.log.Info("worker stopped", "worker", found.WorkerID)
 	return httpd.WriteJSON(w, http.StatusOK, answer)
+}
+
+// stop stops one of its workers, and unregisters it where its keeper can't.
+func (h *Hive) stop(ctx context.Context, id string, o launch.StopOptions, tell func(launch.Event)) error {
+	var known launch.Config
+	job := Job{RegistryURL: h.cfg.RegistryURL, QueenURL: h.cfg.QueenURL, Files: h.cfg.Credentials, CacheDir: h.cfg.CacheDir, SpawnedBy: h.cfg.SpawnedBy}
+	closer, err := job.register(&known)
+	if err != nil {
+		h.log.Warn("a worker without a keeper would not be unregistered", "worker", id, "err", err)
+	}
+	defer closer()
+	o.Registrars = known.Registrars()
+	return launch.Stop(ctx, h.cfg.RuntimeDir, id, o, tell)
 }
 
 // stopAll stops the workers that it is the parent of, side by side.
@@ -135,7 +148,7 @@ func (h *Hive) stopAll(ctx context.Context) {
 			continue // somebody else's, though we may see it
 		}
 		stopping.Go(func() {
-			err := launch.Stop(ctx, h.cfg.RuntimeDir, l.ID, launch.StopOptions{}, nil)
+			err := h.stop(ctx, l.ID, launch.StopOptions{}, nil)
 			if err != nil && !errors.Is(err, launch.ErrNotThere) {
 				h.log.Error("a worker did not stop", "worker", l.ID, "err", err)
 			}

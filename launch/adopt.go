@@ -131,11 +131,14 @@ func (e *estate) end(ctx context.Context) error {
 }
 
 // StopOrphan stops a child that was kept, as its launch would have: see
-// supervisor.Ladder. The end of ctx is a hurry, as o.Hurry is. It is not unregistered: the registrars
-// notice its silence. When its guard does not answer within 5 s, both are killed.
+// supervisor.Ladder. The end of ctx is a hurry, as o.Hurry is. It is
+// unregistered first, at o.Registrars; others notice its silence. When its guard does not
+// answer within 5 s, both are killed.
 func StopOrphan(ctx context.Context, runtimeDir, id string, o StopOptions) error {
 	e, err := takeOver(ctx, runtimeDir, id)
 	if errors.Is(err, errGuardHangs) {
+		s, _ := readState(recordBase(runtimeDir, id)) // nobody's, then
+		o.unregister(ctx, s)
 		return killGuard(recordBase(runtimeDir, id))
 	}
 	if err != nil {
@@ -143,9 +146,10 @@ func StopOrphan(ctx context.Context, runtimeDir, id string, o StopOptions) error
 	}
 	hurry, done := o.hurry(ctx)
 	defer done()
+	o.unregister(hurry, e.state)
 	way := supervisor.Ladder{
 		Signal: syscall.Signal(e.state.StopSignal), Second: syscall.Signal(e.state.SecondSignal),
-		Grace: time.Duration(e.state.GraceMS) * time.Millisecond, Hurry: hurry,
+		Grace: time.Duration(e.state.GraceMS) * time.Millisecond, Hurry: hurry.Done(),
 	}
 	if o.Grace != nil {
 		way.Grace = min(way.Grace, *o.Grace)

@@ -137,11 +137,16 @@ func TestStopOrphan(t *testing.T) {
 	if !errors.As(err, &orphaned) || orphaned.PID != pid {
 		t.Errorf("opened: %v", err)
 	}
-	if err := launch.StopOrphan(t.Context(), dir, "of-another", launch.StopOptions{}); err != nil {
+	client := registryClient(t, reg.url)
+	o := launch.StopOptions{Registrars: []registry.Registrar{client}}
+	if err := launch.StopOrphan(t.Context(), dir, "of-another", o); err != nil {
 		t.Fatal(err)
 	}
 	if !isGone(pid) {
 		t.Error("the child lives on")
+	}
+	if n := len(workers(t, client)); n != 0 {
+		t.Errorf("%d workers are registered still", n)
 	}
 	mustBeEmpty(t, filepath.Join(dir, "launches"))
 }

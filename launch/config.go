@@ -158,6 +158,17 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// Registrars are Registry and Queen, those that there are.
+func (c Config) Registrars() (all []registry.Registrar) {
+	if c.Registry != nil {
+		all = append(all, c.Registry)
+	}
+	if c.Queen != nil {
+		all = append(all, c.Queen)
+	}
+	return all
+}
+
 func (c Config) id(port int) string {
 	if c.ID != "" {
 		return c.ID

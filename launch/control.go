@@ -11,6 +11,7 @@ import (
 
 	"github.com/rbee-launch/rbee-launch/internal/httpd"
 	"github.com/rbee-launch/rbee-launch/internal/unixsock"
+	"github.com/rbee-launch/rbee-launch/registry"
 	"github.com/rbee-launch/rbee-launch/supervisor"
 )
 
@@ -144,10 +145,13 @@ type StopOptions struct {
 	Grace *time.Duration `json:"grace_ns,omitempty"`
 	// Hurry, when closed, ends the grace period; for Stop and StopOrphan.
 	Hurry <-chan struct{} `json:"-"`
+	// Registrars are where a launch is unregistered whose launcher is dead; for Stop and
+	// StopOrphan. They stay the caller's.
+	Registrars []registry.Registrar `json:"-"`
 }
 
-// hurry is closed by Hurry and by the end of ctx. The caller calls done.
-func (o StopOptions) hurry(ctx context.Context) (hurry <-chan struct{}, done func()) {
+// hurry is a context that ends with Hurry and with ctx. The caller calls done.
+func (o StopOptions) hurry(ctx context.Context) (hurry context.Context, done func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var heeding sync.WaitGroup
 	heeding.Go(func() {
@@ -157,7 +161,7 @@ func (o StopOptions) hurry(ctx context.Context) (hurry <-chan struct{}, done fun
 		case <-ctx.Done():
 		}
 	})
-	return ctx.Done(), func() { cancel(); heeding.Wait() }
+	return ctx, func() { cancel(); heeding.Wait() }
 }
 
 func (l *launching) stopAsked(w http.ResponseWriter, r *http.Request) error {

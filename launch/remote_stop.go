@@ -93,9 +93,9 @@ func stop(ctx context.Context, runtimeDir, id string, o StopOptions, tell func(E
 		return fmt.Errorf("stop %s: it is a launch of this process, which hangs", id)
 	case errors.As(err, &hung):
 		s.Launcher.Kill()
-		err = awaitGuard(ctx, base)
+		err = o.awaitGuard(ctx, base, s)
 	case errors.Is(err, ErrNotThere) && unknown == nil: // it was, a moment ago
-		err = awaitGuard(ctx, base)
+		err = o.awaitGuard(ctx, base, s)
 	}
 	var orphaned *OrphanedError
 	if errors.As(err, &orphaned) {
@@ -170,6 +170,15 @@ func hurryUp(ctx context.Context, r *Remote, o StopOptions) (done func()) {
 		}
 	})
 	return func() { close(over); heeding.Wait() }
+}
+
+// awaitGuard waits for the guard, and unregisters what that has taken down.
+func (o StopOptions) awaitGuard(ctx context.Context, base string, s state) error {
+	err := awaitGuard(ctx, base)
+	if err == nil {
+		o.unregister(ctx, s)
+	}
+	return err
 }
 
 // awaitGuard waits until the guard of a launch whose launcher is dead has taken everything

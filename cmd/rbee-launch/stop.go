@@ -10,11 +10,23 @@ import (
 	"github.com/rbee-launch/rbee-launch/internal/cli"
 	"github.com/rbee-launch/rbee-launch/internal/program"
 	"github.com/rbee-launch/rbee-launch/launch"
+	"github.com/rbee-launch/rbee-launch/registry"
 )
 
 type stopCmd struct {
 	somebody
 	Grace *time.Duration `help:"Between the stop signal and SIGKILL; 0 kills at once (default: each launch's own)."`
+
+	RegistryURL     string  `name:"registry-url" help:"The registry that is told of those whose launcher is dead; empty for none (default: ${default})." default:"${registry}" placeholder:"URL"`
+	QueenURL        *string `name:"queen-url" help:"The queen that is told, too; empty for none (default: the one the registry knows, else ${queen})." placeholder:"URL"`
+	credentialFlags `embed:""`
+
+	registrars []registry.Registrar
+}
+
+// Validate is called by kong.
+func (c *stopCmd) Validate() error {
+	return errors.Join(c.somebody.Validate(), c.credentialFlags.Validate())
 }
 
 // Run stops launches side by side, those last that the others unregister from; Ctrl-C ends
@@ -28,6 +40,13 @@ func (c *stopCmd) Run(call *cli.Call) error {
 	if err != nil {
 		return err
 	}
+	known := knownFlags{RegistryURL: c.RegistryURL, QueenURL: c.QueenURL, credentialFlags: c.credentialFlags}
+	cfg, closer, err := known.config(launch.Config{})
+	defer closer()
+	if err != nil {
+		return err
+	}
+	c.registrars = cfg.Registrars()
 	ctx, hurried := hurryOnce(call)
 	defer hurried()
 	workers, daemons := daemonsLast(ids, all)
@@ -51,7 +70,7 @@ func daemonsLast(ids []string, all []launch.Launch) (others, daemons []string) {
 
 func (c *stopCmd) stop(ctx context.Context, call *cli.Call, dir, id string) error {
 	took := ""
-	err := launch.Stop(ctx, dir, id, launch.StopOptions{Grace: c.Grace, Hurry: call.Context.Done()}, func(e launch.Event) {
+	err := launch.Stop(ctx, dir, id, launch.StopOptions{Grace: c.Grace, Hurry: call.Context.Done(), Registrars: c.registrars}, func(e launch.Event) {
 		if e.Event == launch.Stopped {
 			took = trouble(e)
 		}
