@@ -140,7 +140,7 @@ func lastLines(e launch.Event) string {
 	if len(e.LastLines) == 0 {
 		return ""
 	}
-	return "\nits last lines:\n  " + strings.Join(e.LastLines, "\n  ")
+	return "\nits last lines:\n  " + plainLines(strings.Join(e.LastLines, "\n  "))
 }
 
 // endError is what a command ends with that saw a launch to its end.

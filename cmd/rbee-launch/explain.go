@@ -22,7 +22,7 @@ import (
 func explain(err error) error {
 	code, hint := diagnose(err)
 	if last := launch.LastLines(err); len(last) > 0 {
-		err = fmt.Errorf("%w\nits last lines:\n  %s", err, strings.Join(last, "\n  "))
+		err = fmt.Errorf("%w\nits last lines:\n  %s", err, plainLines(strings.Join(last, "\n  ")))
 	}
 	if hint != "" && !cli.HasHint(err) {
 		err = cli.WithHint(err, "%s", hint)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -61,7 +62,7 @@ func (c *enginesCmd) Run(call *cli.Call) error {
 		if where == "" {
 			where = "not installed: " + e.Install
 		}
-		rows = append(rows, e.Name+"\t"+strings.Join(e.Types, ", ")+"\t"+where)
+		rows = append(rows, row(e.Name, strings.Join(e.Types, ", "), where))
 	}
 	return c.print(call, all, "ENGINE\tTYPES\tWHERE", rows, "there are no engines")
 }
@@ -89,7 +90,7 @@ func (c *portsCmd) Run(call *cli.Call) error {
 		if h.Listening {
 			listener = h.Listener.String()
 		}
-		rows = append(rows, fmt.Sprintf("%d\t%s\t%s", h.Port, launcher, listener))
+		rows = append(rows, row(strconv.Itoa(h.Port), launcher, listener))
 	}
 	return c.print(call, held, "PORT\tLEASED BY\tLISTENER", rows, fmt.Sprintf("all of %s is free", c.Ports))
 }

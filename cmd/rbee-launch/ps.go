@@ -69,7 +69,7 @@ func (c *psCmd) Run(call *cli.Call) error {
 func (c *psCmd) clear(call *cli.Call, dir string) error {
 	cleared, err := launch.Clear(dir)
 	for _, l := range cleared {
-		fmt.Fprintf(call.Stderr, "cleared what %s has left: %s\n", l.ID, l.Why)
+		fmt.Fprintf(call.Stderr, "cleared what %s has left: %s\n", plain(l.ID), plain(l.Why))
 	}
 	return err
 }
@@ -77,10 +77,10 @@ func (c *psCmd) clear(call *cli.Call, dir string) error {
 func (c *psCmd) list(call *cli.Call, all []launch.Launch) error {
 	var rows, orphans []string
 	for _, l := range all {
-		rows = append(rows, strings.Join([]string{
+		rows = append(rows, row(
 			l.ID, string(l.Status), dash(l.PID), dash(l.Port), orDash(l.Model), orDash(l.Engine),
 			fmt.Sprint(l.Restarts), time.Since(l.StartedAt).Round(time.Second).String(), registered(l),
-		}, "\t"))
+		))
 		if l.Status == launch.IsOrphaned {
 			orphans = append(orphans, l.ID)
 		}
@@ -94,7 +94,7 @@ func (c *psCmd) list(call *cli.Call, all []launch.Launch) error {
 func (c *psCmd) adoptable(call *cli.Call, orphans []string) {
 	if len(orphans) > 0 && !c.JSON {
 		fmt.Fprintf(call.Stderr, "hint: the launcher of %s was killed: 'rbee-launch adopt ID' takes over, 'rbee-launch stop ID' ends it\n",
-			strings.Join(orphans, ", "))
+			plain(strings.Join(orphans, ", ")))
 	}
 }
 

@@ -336,6 +336,23 @@ func shorten(text string, n int) string {
 	return string(line[:head]) + "…" + string(line[len(line)-(n-head-1):])
 }
 
+// plainLines is plain for each of several lines.
+func plainLines(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = plain(line)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// row is one of a table's, for print: what others have named drives no terminal.
+func row(cells ...string) string {
+	for i, cell := range cells {
+		cells[i] = plain(cell)
+	}
+	return strings.Join(cells, "\t")
+}
+
 // plain takes escape sequences and control characters out.
 func plain(text string) string {
 	var b strings.Builder

@@ -49,6 +49,13 @@ func TestPlain(t *testing.T) {
 	}
 }
 
+// Several lines stay several.
+func TestPlainLines(t *testing.T) {
+	if got := plainLines("one\x1b[2J\n  two\r\n"); got != "one\n  two\n" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestShorten(t *testing.T) {
 	for _, test := range []struct {
 		in   string

@@ -134,5 +134,5 @@ func (c *spawnCmd) outcome(call *cli.Call, ended hive.Operation) error {
 	if ended.Error.ExitCode != nil && *ended.Error.ExitCode != 0 {
 		code = *ended.Error.ExitCode
 	}
-	return cli.WithCode(code, errors.New(plain(text)))
+	return cli.WithCode(code, errors.New(plainLines(text)))
 }
