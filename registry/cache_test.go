@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -247,8 +248,14 @@ func TestAFolderThatCantBeHad(t *testing.T) {
 // Trials start registries without end; their answers must not be kept without end.
 func TestFilesAreBounded(t *testing.T) {
 	l := newLives(t)
+	many := http.NewServeMux() // as many registries behind one address
+	many.Handle("/{i}/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.StripPrefix("/"+r.PathValue("i"), l.ts.Config.Handler).ServeHTTP(w, r)
+	}))
+	ts := httptest.NewServer(many)
+	t.Cleanup(ts.Close)
 	for i := range 40 {
-		c := dial(t, registry.Config{URL: fmt.Sprint(l.ts.URL, "/", i, "/.."), CacheDir: l.dir})
+		c := dial(t, registry.Config{URL: fmt.Sprint(ts.URL, "/", i), CacheDir: l.dir})
 		_, _ = c.Queen(t.Context())
 		c.Close()
 	}

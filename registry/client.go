@@ -65,12 +65,9 @@ var _ Registrar = (*Client)(nil)
 // NewClient makes a client; it does not connect yet. It fails on a URL that can
 // be no registry's. The caller calls Close.
 func NewClient(cfg Config) (*Client, error) {
-	base, err := url.Parse(cmp.Or(cfg.URL, DefaultURL))
+	base, err := ParseURL(cmp.Or(cfg.URL, DefaultURL), DefaultURL)
 	if err != nil {
-		return nil, fmt.Errorf("use a registry: %w", err)
-	}
-	if (base.Scheme != "http" && base.Scheme != "https") || base.Host == "" {
-		return nil, fmt.Errorf("use the registry %q: a URL like %s is wanted", cfg.URL, DefaultURL)
+		return nil, fmt.Errorf("use the registry %w", err)
 	}
 	dialer := &net.Dialer{Timeout: cmp.Or(cfg.Connect, 2*time.Second)}
 	// A transport of its own: heartbeats must not wait for other traffic's

@@ -51,12 +51,8 @@ func New(cfg Config) (*Client, error) {
 	cfg.URL = strings.TrimSuffix(cmp.Or(cfg.URL, DefaultURL), "/")
 	cfg.Silence = cmp.Or(cfg.Silence, 40*time.Second)
 	cfg.Operations = cmp.Or(cfg.Operations, "/v1/hive/operations/")
-	u, err := url.Parse(cfg.URL)
-	if err != nil {
-		return nil, fmt.Errorf("use a hive: %w", err)
-	}
-	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, fmt.Errorf("use the hive %q: a URL like %s is wanted", cfg.URL, DefaultURL)
+	if _, err := registry.ParseURL(cfg.URL, DefaultURL); err != nil {
+		return nil, fmt.Errorf("use the hive %w", err)
 	}
 	connect := cmp.Or(cfg.Connect, 2*time.Second)
 	transport := &http.Transport{

@@ -48,12 +48,8 @@ var _ registry.Registrar = (*Client)(nil)
 // queen's. The caller calls Close.
 func New(cfg Config) (*Client, error) {
 	if cfg.URL != "" {
-		u, err := url.Parse(cfg.URL)
-		if err != nil {
-			return nil, fmt.Errorf("use a queen: %w", err)
-		}
-		if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-			return nil, fmt.Errorf("use the queen %q: a URL like %s is wanted", cfg.URL, DefaultURL)
+		if _, err := registry.ParseURL(cfg.URL, DefaultURL); err != nil {
+			return nil, fmt.Errorf("use the queen %w", err)
 		}
 		cfg.URL = strings.TrimSuffix(cfg.URL, "/")
 	}
