@@ -2,10 +2,10 @@ package gui
 
 import (
 	"cmp"
-	"errors"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"html"
 	"net/http"

@@ -35,6 +35,7 @@ func TestPage(t *testing.T) {
 		"fast log":          fastLog,
 		"ten tabs":          tenTabs,
 		"ten tabs, plain":   plainTabs,
+		"keyboard":          keyboard,
 		"reload in a spawn": reloadInSpawn,
 		"accessibility":     accessibility,
 		"reconnect":         reconnect,

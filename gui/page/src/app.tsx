@@ -13,6 +13,7 @@ import { Spawn } from "./spawn.tsx";
 import { now, registryState, store } from "./store.ts";
 import { query } from "./table.tsx";
 import { Talk, talkLink } from "./talk.tsx";
+import { covering } from "./window.ts";
 
 const pages = [
   { page: "cluster", name: "Cluster" },
@@ -38,7 +39,7 @@ export function App() {
       </a>
       <Header page={panel ? "cluster" : page} />
       <Banners />
-      <main id="main" tabIndex={-1} class={panel ? "with-panel" : ""}>
+      <main id="main" tabIndex={-1} class={panel ? "with-panel" : ""} inert={panel && covering.value}>
         <Guard name={page}>
           {page === "spawn" ? <Spawn /> : page === "talk" ? <Talk /> : page === "events" ? <Events /> : <Cluster />}
         </Guard>
@@ -67,7 +68,7 @@ function shortcuts(e: KeyboardEvent): void {
   const typing = e.target instanceof HTMLElement && e.target.matches("input, textarea, select");
   if (e.key === "/" && !typing) {
     const filter = document.querySelector<HTMLInputElement>("main input[type=search]");
-    if (!filter) return;
+    if (!filter || filter.closest("[inert]")) return;
     e.preventDefault();
     filter.focus();
     filter.select();

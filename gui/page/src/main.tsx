@@ -1,6 +1,7 @@
 import { effect } from "@preact/signals";
 import { render } from "preact";
 import { App } from "./app.tsx";
+import { keepFocus } from "./focus.ts";
 import { startLive } from "./live.ts";
 import { announced, notify } from "./parts.tsx";
 import { plural } from "./format.ts";
@@ -25,6 +26,7 @@ function start(): void {
   if (!root) return;
   restore();
   render(<App />, root);
+  keepFocus(root);
   startLive(store);
   setInterval(tick, 1000);
   document.addEventListener("visibilitychange", tick);

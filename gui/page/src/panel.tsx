@@ -36,7 +36,8 @@ export function Panel({ kind, id }: { kind: string; id: string }) {
     return () => {
       // Back to where it was opened, for the keyboard.
       requestAnimationFrame(() => {
-        if (document.activeElement !== document.body) return;
+        const now = document.activeElement;
+        if (now !== document.body && now?.id !== "main") return; // to which focus.ts may have been first
         document.querySelector<HTMLElement>(`tr[data-key="${CSS.escape(from ?? key)}"] a`)?.focus({ preventScroll: true });
       });
     };

@@ -3,7 +3,7 @@
 import { computed, signal } from "@preact/signals";
 import type { TargetedKeyboardEvent } from "preact";
 import { memo } from "./memo.ts";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { Actions, askStop, doing } from "./actions.tsx";
 import { modelName, none, plural } from "./format.ts";
 import { arrange, type Column } from "./list.ts";
@@ -12,7 +12,7 @@ import { link, linkTo, replace, route } from "./router.ts";
 import { sortBy, sortDown } from "./settings.ts";
 import { mayAct, statusOf, tone } from "./status.ts";
 import { components, store } from "./store.ts";
-import { rowHeight, useRange } from "./window.ts";
+import { pieces, rowHeight, useRange } from "./window.ts";
 import type { Component } from "./wire.ts";
 
 const columns: { by: Column; name: string; class: string }[] = [
@@ -35,6 +35,18 @@ export function Table() {
   const body = useRef<HTMLTableSectionElement>(null);
   const { from, to } = useRange(body, all.length);
   const row = rowHeight.value;
+  const focused = held.value;
+  const at = focused === "" ? -1 : all.findIndex((c) => c.key === focused);
+  useLayoutEffect(arrive);
+  useEffect(() => {
+    const look = (e: Event) => hold(e, body.current);
+    document.addEventListener("focusin", look);
+    document.addEventListener("pointerdown", look);
+    return () => {
+      document.removeEventListener("focusin", look);
+      document.removeEventListener("pointerdown", look);
+    };
+  }, []);
   const asked = route.value.page === "cluster" ? (route.value.query.get("q") ?? "") : undefined;
   useEffect(() => {
     if (asked !== undefined && asked !== query.peek()) query.value = asked;
@@ -67,12 +79,11 @@ export function Table() {
             <th role="columnheader" scope="col" class="c-actions">Actions</th>
           </tr>
         </thead>
-        <tbody role="rowgroup" ref={body} onKeyDown={arrows}>
-          {from > 0 && <Spacer height={from * row} />}
-          {all.slice(from, to).map((c, i) => (
-            <Row key={c.key} c={c} at={from + i} busy={doing.value.get(c.key)} />
-          ))}
-          {to < all.length && <Spacer height={(all.length - to) * row} />}
+        <tbody role="rowgroup" ref={body} onKeyDown={(e) => arrows(e, all)}>
+          {pieces(from, to, at, all.length).map((p, i, list) => [
+            <Spacer key={`space ${i}`} height={(p.from - (list[i - 1]?.to ?? 0)) * row} />,
+            all.slice(p.from, p.to).map((c, n) => <Row key={c.key} c={c} at={p.from + n} busy={doing.value.get(c.key)} />),
+          ])}
         </tbody>
       </table>
       {all.length === 0 && components.value.size > 0 && (
@@ -88,6 +99,7 @@ export function Table() {
 }
 
 function Spacer({ height }: { height: number }) {
+  if (height <= 0) return null;
   return (
     <tr class="spacer" role="presentation" aria-hidden="true">
       <td role="presentation" colSpan={columns.length + 1} style={{ height: `${height}px` }} />
@@ -203,15 +215,48 @@ const Row = memo(function Row({ c, at, busy }: { c: Component; at: number; busy?
   );
 });
 
+// held is the key of the row that has the focus: it stays in the document wherever the
+// page is scrolled to, until the focus is set elsewhere.
+const held = signal("");
+let inRow: string | undefined; // what of the row has it
+
+function rowOf(e: Event): HTMLElement | null {
+  return e.target instanceof HTMLElement ? e.target.closest<HTMLElement>("tr[data-key]") : null;
+}
+
+function hold(e: Event, body: HTMLElement | null): void {
+  const to = e.target;
+  if (!(to instanceof HTMLElement) || to.closest("dialog")) return; // from which it comes back
+  if (!body?.contains(to)) held.value = "";
+  else if (e.type === "focusin") {
+    held.value = rowOf(e)?.dataset["key"] ?? "";
+    inRow = to.dataset["testid"];
+  }
+}
+
 // arrows go from row to row, to the same thing in it.
-function arrows(e: TargetedKeyboardEvent<HTMLTableSectionElement>): void {
+function arrows(e: TargetedKeyboardEvent<HTMLTableSectionElement>, all: readonly Component[]): void {
   if (e.key !== "ArrowDown" && e.key !== "ArrowUp") return;
-  const from = e.target instanceof HTMLElement ? e.target : undefined;
-  const what = from?.dataset["testid"];
-  const row = from?.closest("tr");
-  const next = e.key === "ArrowDown" ? row?.nextElementSibling : row?.previousElementSibling;
-  const to = what && next?.querySelector<HTMLElement>(`[data-testid="${what}"]`);
-  if (!to) return;
+  const what = e.target instanceof HTMLElement ? e.target.dataset["testid"] : undefined;
+  const key = rowOf(e)?.dataset["key"];
+  const next = all[all.findIndex((c) => c.key === key) + (e.key === "ArrowDown" ? 1 : -1)];
+  if (!what || key === undefined || !next) return;
   e.preventDefault();
-  to.focus();
+  wanted = { key: next.key, what };
+  held.value = next.key; // it may have to be drawn first
+  arrive();
+}
+
+let wanted: { key: string; what: string } | undefined;
+
+// arrive puts the focus where it is to go, or back to where it was: a row that changes its
+// place loses it.
+function arrive(): void {
+  const lost = !wanted && held.peek() !== "" && document.activeElement === document.body;
+  const to = lost ? { key: held.peek(), what: inRow ?? "" } : wanted;
+  const row = to && document.querySelector<HTMLElement>(`tr[data-key="${CSS.escape(to.key)}"]`);
+  if (!row) return;
+  wanted = undefined;
+  const what = row.querySelector<HTMLElement>(`[data-testid="${to.what}"]`) ?? row.querySelector<HTMLElement>("a");
+  what?.focus({ preventScroll: lost });
 }

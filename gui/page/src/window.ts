@@ -24,9 +24,23 @@ export function clamp(r: Range, count: number): Range {
   return { from, to: Math.max(from, Math.min(r.to, count)) };
 }
 
+// pieces are the ranges that are drawn: the one in view, and the row with the focus where
+// that is elsewhere.
+export function pieces(from: number, to: number, focused: number, count: number): Range[] {
+  const view = { from, to };
+  const list = focused < 0 || (focused >= from && focused < to) ? [view] : [view, { from: focused, to: focused + 1 }];
+  list.sort((a, b) => a.from - b.from);
+  return [...list, { from: count, to: count }];
+}
+
 const narrow = matchMedia("(max-width: 760px)");
 export const rowHeight = signal(narrow.matches ? 92 : 40); // as in the style sheet
 narrow.addEventListener("change", () => (rowHeight.value = narrow.matches ? 92 : 40));
+
+// covering is whether a panel takes the whole page, for there is no room beside it.
+const small = matchMedia("(max-width: 1099px)"); // as in the style sheet
+export const covering = signal(small.matches);
+small.addEventListener("change", () => (covering.value = small.matches));
 
 const shown = signal<Range>({ from: 0, to: 40 });
 

@@ -7,7 +7,7 @@ import { path, processor } from "../src/plot.tsx";
 import { firstWorker, free, together } from "../src/places.ts";
 import { fraction, newest, steps, type Job } from "../src/jobs.ts";
 import { happeningTone, isHeard, operationTone } from "../src/status.ts";
-import { clamp, range } from "../src/window.ts";
+import { clamp, pieces, range } from "../src/window.ts";
 import { machine, type Component } from "../src/wire.ts";
 
 const c = (id: string, more: Partial<Component> = {}): Component => ({ key: `worker/${id}`, kind: "worker", id, ...more });
@@ -71,6 +71,13 @@ test("the rows in view, with some around them, of however many", () => {
   assert.deepEqual(clamp({ from: 88, to: 122 }, 100), { from: 88, to: 100 });
   assert.deepEqual(clamp({ from: 88, to: 122 }, 3), { from: 2, to: 3 });
   assert.deepEqual(clamp({ from: 0, to: 22 }, 0), { from: 0, to: 0 });
+});
+
+test("the row with the focus is there, wherever one scrolls", () => {
+  assert.deepEqual(pieces(10, 20, -1, 100), [{ from: 10, to: 20 }, { from: 100, to: 100 }]);
+  assert.deepEqual(pieces(10, 20, 19, 100), [{ from: 10, to: 20 }, { from: 100, to: 100 }]);
+  assert.deepEqual(pieces(10, 20, 20, 100), [{ from: 10, to: 20 }, { from: 20, to: 21 }, { from: 100, to: 100 }]);
+  assert.deepEqual(pieces(10, 20, 3, 100), [{ from: 3, to: 4 }, { from: 10, to: 20 }, { from: 100, to: 100 }]);
 });
 
 test("a process that begins anew leaves a gap in the plot, not a cliff", () => {
