@@ -65,8 +65,10 @@ func stoppedStart(t *testing.T, b browser) {
 		t.Errorf("the next one is not %s", id)
 	}
 	p.visit("about:blank")
-	p.visit(w.gui.url + "/#/spawn")
-	p.await(row("worker/"+id) + ` === null && ` + one("operation", "[data-status='succeeded']") + ` !== null && ` + steps(card) + fmt.Sprintf(` === %q`, said))
+	p.visit(w.gui.url)
+	p.await(row("worker/"+id) + `?.querySelector(".c-seen").textContent === "now"`) // it is registered
+	p.page("#/spawn")
+	p.await(one("operation", "[data-status='succeeded']") + ` !== null && ` + card + ` !== null && ` + steps(card) + fmt.Sprintf(` === %q`, said))
 }
 
 // Another like one has its arguments.
@@ -143,7 +145,7 @@ func unknownStarts(t *testing.T, b browser) {
 
 // From another machine a browser is asked for the token, also when that has changed.
 func logIn(t *testing.T, b browser) {
-	host := ownAddress(t)
+	host, axe := ownAddress(t), readAxe(t)
 	w := startWorld(t)
 	file := filepath.Join(w.dir, "token")
 	write := func(token string) {
@@ -166,6 +168,7 @@ func logIn(t *testing.T, b browser) {
 	}
 	login("wrong")
 	p.comesTo(`document.querySelector("[role='alert']")?.textContent === "That is not the token."`)
+	p.findings(axe, "login")
 	login("first")
 	p.comesTo(one("connection") + ` !== null`)
 	p.live()
@@ -174,6 +177,7 @@ func logIn(t *testing.T, b browser) {
 	write("second")
 	w.start(program.GUIName, append(args, "--listen="+page.addr)...)
 	p.await(one("banner-login") + ` !== null`)
+	p.findings(axe, "logged out")
 	p.click(one("login"))
 	login("second")
 	p.comesTo(one("connection") + ` !== null`)

@@ -195,7 +195,7 @@ function LoggedOut() {
   return (
     <p class="banner bad" data-testid="banner-login">
       <strong>rbee-gui wants its token again.</strong> {store.whole.value ? "What is shown is the last that was known. " : ""}
-      <a href="/" data-testid="login">
+      <a class="button" href="/" data-testid="login">
         Log in
       </a>
     </p>
