@@ -36,6 +36,8 @@ func TestPage(t *testing.T) {
 		"ten tabs":          tenTabs,
 		"ten tabs, plain":   plainTabs,
 		"keyboard":          keyboard,
+		"take a log":        takeLog,
+		"lives in a log":    livesInLog,
 		"reload in a spawn": reloadInSpawn,
 		"accessibility":     accessibility,
 		"reconnect":         reconnect,

@@ -1,6 +1,7 @@
 // The lines of a log as the page keeps them: so many and no more, and none twice, though
 // a stream that is opened again begins with lines that are here already.
 
+import { parse } from "./ansi.ts";
 import { when } from "./format.ts";
 import type { LogLine } from "./wire.ts";
 
@@ -23,12 +24,23 @@ export class Pending {
     if (this.list.length >= this.most * 2) this.list = this.list.slice(-this.most);
   }
 
+  // newest are those that take would give.
+  newest(): Entry[] {
+    return this.list.length > this.most ? this.list.slice(-this.most) : this.list;
+  }
+
   take(): Entry[] {
-    const all = this.list.length > this.most ? this.list.slice(-this.most) : this.list;
+    const all = this.newest();
     this.list = [];
     this.added = 0;
     return all;
   }
+}
+
+// plain is a log as a text: each line with its time, and without its colours.
+export function plain(entries: readonly Entry[]): string {
+  const line = (e: Entry) => ("divider" in e ? `--- ${e.divider} ---` : `${e.time ? `${e.time} ` : ""}${parse(e.text, {}).map((s) => s.text).join("")}`);
+  return entries.map((e) => `${line(e)}\n`).join("");
 }
 
 // Seam joins a stream to what is there of the one before: begin is called as it opens,
@@ -76,6 +88,23 @@ export class Seam {
       this.atLast = [];
     }
     this.atLast.push(text);
+  }
+}
+
+// Lives finds in a log that is read from its middle where the present life of the worker
+// began.
+export class Lives {
+  private earlier = false; // there was a line before it
+
+  constructor(private readonly started: string | undefined) {}
+
+  // begins is whether this line is the first of the present life, after others.
+  begins(l: LogLine): boolean {
+    const [start, time] = [comparable(this.started), comparable(l.time)];
+    if (start === "" || time === "") return false;
+    const first = this.earlier && time >= start;
+    this.earlier = time < start;
+    return first;
   }
 }
 

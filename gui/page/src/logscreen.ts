@@ -1,7 +1,8 @@
 // The lines of a log in the document. They are drawn some times a second, in blocks of a
 // hundred. The newest thousand lines, and whatever is near what the reader sees, are
 // there; the blocks between are empty boxes of the same height, which are filled when
-// one scrolls there. So a worker that prints thousands of lines a second costs no more
+// one scrolls there, or copies them. While something in it is selected nothing is drawn,
+// or emptied, so that the selection stays. So a worker that prints thousands of lines a second costs no more
 // than what can be seen. The rows are not Preact's: nothing about a line changes once it
 // is there.
 
@@ -27,7 +28,9 @@ interface Block {
 }
 
 export class Screen {
-  held = false; // the reader has scrolled up, or wants a pause
+  held = false; // the reader has scrolled up, wants a pause, or selects
+
+  private selecting = false; // which is why it is held, and alone
 
   private readonly pending = new Pending();
   private styles: Styles = {};
@@ -53,12 +56,19 @@ export class Screen {
     const scrolled = () => {
       const up = box.scrollHeight - box.scrollTop - box.clientHeight;
       if (!this.held && up > 24 && box.scrollTop < this.top - 2) this.held = true;
-      else if (this.held && up <= 4 && box.scrollTop > this.top) this.resume();
+      else if (this.held && up <= 4 && box.scrollTop > this.top && !this.has(box)) this.resume();
       this.top = box.scrollTop;
     };
     box.addEventListener("scroll", scrolled, { passive: true });
+    const selected = () => this.selected();
+    document.addEventListener("selectionchange", selected);
+    // What is copied is there by then.
+    const copied = () => this.blocks.forEach((b) => !b.filled && this.has(b.el) && this.fill(b));
+    document.addEventListener("copy", copied);
     return () => {
       box.removeEventListener("scroll", scrolled);
+      document.removeEventListener("selectionchange", selected);
+      document.removeEventListener("copy", copied);
       this.observer?.disconnect();
       cancelAnimationFrame(this.frame);
       clearTimeout(this.timer);
@@ -73,10 +83,12 @@ export class Screen {
 
   hold(): void {
     this.held = true;
+    this.selecting = false;
   }
 
   resume(): void {
-    this.held = false;
+    if (this.box && this.has(this.box)) getSelection()?.removeAllRanges();
+    this.held = this.selecting = false;
     this.draw();
     this.bottom();
   }
@@ -85,6 +97,23 @@ export class Screen {
     if (!this.box) return;
     this.box.scrollTop = this.box.scrollHeight;
     this.top = this.box.scrollTop;
+  }
+
+  // entries are all lines that are kept, shown or not yet.
+  entries(): Entry[] {
+    return [...this.blocks.flatMap((b) => b.entries), ...this.pending.newest()].slice(-keptLines);
+  }
+
+  // has is whether a part of it is selected.
+  private has(el: HTMLElement): boolean {
+    const s = getSelection();
+    return !!s && !s.isCollapsed && s.rangeCount > 0 && s.getRangeAt(0).intersectsNode(el);
+  }
+
+  private selected(): void {
+    const has = !!this.box && this.has(this.box);
+    if (has && !this.held) this.held = this.selecting = true;
+    else if (!has && this.selecting) this.resume();
   }
 
   // resized is to be called when lines have another height than before.
@@ -150,6 +179,7 @@ export class Screen {
   }
 
   private empty(b: Block): void {
+    if (this.has(b.el)) return;
     b.el.style.height = `${b.el.offsetHeight}px`;
     b.el.replaceChildren();
     b.filled = false;

@@ -2,11 +2,12 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { clock } from "./format.ts";
+import type { TargetedKeyboardEvent } from "preact";
+import { clock, plural } from "./format.ts";
 import { say } from "./http.ts";
-import { Seam, tail } from "./loglines.ts";
+import { Lives, plain, Seam, tail } from "./loglines.ts";
 import { Screen } from "./logscreen.ts";
-import { Button } from "./parts.tsx";
+import { Button, notify } from "./parts.tsx";
 import { logHeight, logSize, logSizes, logWrap } from "./settings.ts";
 import { follow } from "./sse.ts";
 import { json, logLine } from "./wire.ts";
@@ -15,8 +16,8 @@ import { useWhileVisible } from "./visible.ts";
 type State = "opening" | "following" | "lost" | "ended" | "refused";
 
 // life names one life of the worker: when it changes, there is a divider, and the old
-// lines stay.
-export function LogView({ url, id, life }: { url: string; id: string; life: string }) {
+// lines stay. started is when that began which there is as the log is opened.
+export function LogView({ url, id, life, started }: { url: string; id: string; life: string; started?: string }) {
   const state = useSignal<State>("opening");
   const why = useSignal("");
   const waiting = useSignal(0);
@@ -24,9 +25,9 @@ export function LogView({ url, id, life }: { url: string; id: string; life: stri
   const held = useSignal(false);
   const again = useSignal(0);
   const box = useRef<HTMLDivElement>(null);
-  const ours = useRef<{ screen: Screen; seam: Seam; life: string }>(undefined);
-  ours.current ??= { screen: new Screen(waiting, kept), seam: new Seam(), life };
-  const { screen, seam } = ours.current;
+  const ours = useRef<{ screen: Screen; seam: Seam; lives: Lives; life: string }>(undefined);
+  ours.current ??= { screen: new Screen(waiting, kept), seam: new Seam(), lives: new Lives(started), life };
+  const { screen, seam, lives } = ours.current;
 
   useEffect(() => {
     const el = box.current;
@@ -34,6 +35,7 @@ export function LogView({ url, id, life }: { url: string; id: string; life: stri
     const detach = screen.attach(el);
     const look = () => (held.value = screen.held);
     el.addEventListener("scroll", look, { passive: true });
+    document.addEventListener("selectionchange", look);
     if (logHeight.peek() > 0) el.style.height = `${logHeight.peek()}px`;
     // Only a drag of the corner writes a height into the element's style.
     const sized = new ResizeObserver(() => {
@@ -45,6 +47,7 @@ export function LogView({ url, id, life }: { url: string; id: string; life: stri
     return () => {
       detach();
       el.removeEventListener("scroll", look);
+      document.removeEventListener("selectionchange", look);
       sized.disconnect();
     };
   }, []);
@@ -53,7 +56,8 @@ export function LogView({ url, id, life }: { url: string; id: string; life: stri
     const k = ours.current;
     if (!k || life === k.life) return;
     if (life !== "" && k.life !== "") screen.add({ divider: `restarted at ${clock(new Date().toISOString())}` });
-    if (life !== "") k.life = life;
+    if (life === "") return; // the log tells itself that it has ended
+    k.life = life;
     if (state.peek() === "ended" || state.peek() === "refused") again.value++;
   }, [life]);
 
@@ -62,6 +66,7 @@ export function LogView({ url, id, life }: { url: string; id: string; life: stri
   useWhileVisible(
     (signal) => {
       state.value = "opening";
+      const opened = ours.current?.life;
       const read = follow({
         url: `${url}?follow=true&tail=${tail}`,
         signal,
@@ -76,13 +81,16 @@ export function LogView({ url, id, life }: { url: string; id: string; life: stri
         each: (m) => {
           if (m.event === "end") {
             state.value = "ended";
-            screen.add({ divider: `the worker has ended at ${clock(new Date().toISOString())}` });
+            // That of a life before this one, which was told already: there is more.
+            if (opened !== ours.current?.life) again.value++;
+            else screen.add({ divider: `the worker has ended at ${clock(new Date().toISOString())}` });
             return "end";
           }
           const l = m.event === "message" ? logLine(json(m.data)) : undefined;
           if (!l) return undefined;
           const fresh = seam.fresh(l);
           if (fresh === "gap") screen.add({ divider: "some lines are missing here" });
+          if (fresh && lives.begins(l)) screen.add({ divider: `started at ${clock(started)}` });
           if (fresh) screen.add(l);
           return undefined;
         },
@@ -121,6 +129,12 @@ export function LogView({ url, id, life }: { url: string; id: string; life: stri
               {held.value ? `Follow${waiting.value ? ` (${waiting.value.toLocaleString("en")} new)` : ""}` : "Pause"}
             </Button>
           )}
+          <Button act={() => void copy(plain(screen.entries()))} label="Copy the log, all lines that the page has" test="log-copy">
+            Copy
+          </Button>
+          <Button act={() => download(`${id}.log`, plain(screen.entries()))} label="Download the log, all lines that the page has" test="log-download">
+            Download
+          </Button>
           <Button act={() => (logWrap.value = !logWrap.value)} pressed={logWrap.value} label="Wrap long lines" test="log-wrap">
             Wrap
           </Button>
@@ -139,11 +153,51 @@ export function LogView({ url, id, life }: { url: string; id: string; life: stri
         aria-live="off"
         aria-label={`Log of ${id}`}
         tabIndex={0}
+        onKeyDown={selectAll}
         data-testid="log-lines"
         data-kept={kept.value}
       />
     </section>
   );
+}
+
+// selectAll is Ctrl+A in the log: all of it, and nothing else.
+function selectAll(e: TargetedKeyboardEvent<HTMLElement>): void {
+  if (e.key !== "a" || !(e.ctrlKey || e.metaKey)) return;
+  e.preventDefault();
+  getSelection()?.selectAllChildren(e.currentTarget);
+}
+
+async function copy(text: string): Promise<void> {
+  try {
+    if (navigator.clipboard) await navigator.clipboard.writeText(text);
+    else if (!copyPlainly(text)) throw new Error("the browser does not let it");
+    notify(`Copied ${plural(text.split("\n").length - 1, "line")}.`, "good");
+  } catch (err) {
+    notify(`copy the log: ${say(err)}`, "bad");
+  }
+}
+
+// copyPlainly is for pages over plain HTTP, which have no clipboard.
+function copyPlainly(text: string): boolean {
+  const from = document.activeElement;
+  const field = document.createElement("textarea");
+  field.className = "unseen";
+  field.value = text;
+  document.body.append(field);
+  field.select();
+  const done = document.execCommand("copy");
+  field.remove();
+  if (from instanceof HTMLElement) from.focus({ preventScroll: true });
+  return done;
+}
+
+function download(name: string, text: string): void {
+  const a = document.createElement("a");
+  a.href = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
+  a.download = name;
+  a.click();
+  setTimeout(() => URL.revokeObjectURL(a.href), 60_000);
 }
 
 function logState(state: State, why: string, held: boolean, waiting: number): string {

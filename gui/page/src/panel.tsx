@@ -4,7 +4,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { Actions } from "./actions.tsx";
 import { bytes, clock, day, modelName, none, when } from "./format.ts";
-import { ask, say } from "./http.ts";
+import { ask } from "./http.ts";
 import { LogView } from "./logview.tsx";
 import { Ago, Button, Seen, Status } from "./parts.tsx";
 import { memory, Plot, processor } from "./plot.tsx";
@@ -113,7 +113,7 @@ function Details({ c }: { c: Component }) {
   // Where it has ended, its log can still be read.
   const readable = acts !== "" && (own || c.gone === true) && c.kind !== "hive";
   const path = `${acts}/v1/hive/workers/${encodeURIComponent(c.id)}`;
-  const process = useProcess(readable && !c.gone ? path : "", `${c.instance_id} ${c.pid} ${c.status}`);
+  const { process, asked } = useProcess(readable && !c.gone ? path : "", `${c.instance_id} ${c.pid} ${c.status}`);
   const started = process && text(process, "started_at");
   const pid = (process && number(process, "pid")) || c.pid;
   const restarts = (process && number(process, "restarts")) ?? c.restarts;
@@ -138,22 +138,24 @@ function Details({ c }: { c: Component }) {
       </dl>
       {readable && <Usage url={`${path}/usage`} life={`${c.instance_id} ${c.pid}`} ended={!!c.gone} />}
       {c.kind === "hive" && !c.gone && <HiveMachine c={c} />}
-      {readable && <LogView url={`${path}/logs`} id={c.id} life={c.gone ? "" : (c.instance_id ?? String(c.pid ?? ""))} />}
-      <More title="Capabilities" of={c.capabilities} open />
+      {readable && (asked || c.gone) && (
+        <LogView url={`${path}/logs`} id={c.id} life={c.gone ? "" : (c.instance_id ?? String(c.pid ?? ""))} started={started ?? c.started_at} />
+      )}
+      <More title="Capabilities" of={c.capabilities} />
       <More title="Metadata" of={c.metadata} />
     </>
   );
 }
 
 // useProcess is what the supervisor sees, asked again whenever the component is another.
-function useProcess(path: string, needs: string): Fields | undefined {
-  const found = useSignal<Fields | undefined>(undefined);
+function useProcess(path: string, needs: string): { process?: Fields; asked: boolean } {
+  const found = useSignal<{ process?: Fields; asked: boolean }>({ asked: false });
   useWhileVisible(
     (signal) => {
       if (path === "") return;
       ask(path, signal).then(
-        (v) => (found.value = isFields(v) ? v : undefined),
-        () => {}, // the registry's word is shown instead
+        (v) => (found.value = { process: isFields(v) ? v : undefined, asked: true }),
+        () => (found.value = { ...found.value, asked: true }), // the registry's word is shown instead
       );
     },
     [path, needs],
@@ -165,14 +167,14 @@ const keptSamples = 120;
 
 function Usage({ url, life, ended }: { url: string; life: string; ended: boolean }) {
   const list = useSignal<readonly Sample[]>([]);
-  const why = useSignal("");
+  const refused = useSignal(false);
   useWhileVisible(
     (signal) => {
       if (ended) return;
       follow({
         url,
         signal,
-        opened: () => (why.value = ""),
+        opened: () => (refused.value = false),
         each: (m) => {
           if (m.event === "history") list.value = samples(json(m.data)).slice(-keptSamples);
           else if (m.event === "end") return "end";
@@ -182,11 +184,11 @@ function Usage({ url, life, ended }: { url: string; life: string; ended: boolean
           }
           return undefined;
         },
-      }).catch((err) => (why.value = say(err)));
+      }).catch(() => (refused.value = true));
     },
     [url, life, ended],
   );
-  if (why.value) return <p class="quiet">What it uses is not measured: {why.value}</p>;
+  if (refused.value && list.value.length === 0) return <p class="quiet">What it uses is not measured.</p>;
   return (
     <div class="plots" data-testid="plots">
       <Plot title="Processor" points={processor(list.value)} write={(v) => (v === undefined ? none : `${Math.round(v)} %`)} least={20} test="plot-cpu" />

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parse, type Style } from "../src/ansi.ts";
-import { comparable, Pending, Seam } from "../src/loglines.ts";
+import { comparable, Lives, Pending, plain, Seam } from "../src/loglines.ts";
 
 const spans = (line: string, style: Style = {}) => parse(line, style).map((s) => [s.text, s.classes]);
 
@@ -61,4 +61,20 @@ test("times sort by their nanoseconds", () => {
   const keys = times.map(comparable);
   assert.deepEqual([...keys].sort(), keys);
   assert.equal(comparable("0001-01-01T00:00:00Z"), "");
+});
+
+test("a log as a text has times and no colours", () => {
+  const time = "2026-11-25T10:00:00.5Z";
+  assert.equal(plain([{ time, text: "\x1b[31mred\x1b[0m" }, { divider: "restarted" }, { text: "10%\r20%" }]), `${time} red\n--- restarted ---\n20%\n`);
+});
+
+test("where the present life begins, in a log that has one before it", () => {
+  const at = (s: number) => ({ time: `2026-11-25T10:00:0${s}.1Z`, text: "" });
+  const found = (started: string | undefined, ...times: number[]) => {
+    const lives = new Lives(started);
+    return times.map((s) => lives.begins(at(s)));
+  };
+  assert.deepEqual(found("2026-11-25T10:00:03Z", 1, 2, 3, 4), [false, false, true, false]);
+  assert.deepEqual(found("2026-11-25T10:00:03Z", 3, 4), [false, false]);
+  assert.deepEqual(found(undefined, 1, 2), [false, false]);
 });
