@@ -36,6 +36,7 @@ func TestPage(t *testing.T) {
 		"ten tabs":          tenTabs,
 		"ten tabs, plain":   plainTabs,
 		"keyboard":          keyboard,
+		"address":           address,
 		"take a log":        takeLog,
 		"lives in a log":    livesInLog,
 		"reload in a spawn": reloadInSpawn,

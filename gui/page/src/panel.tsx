@@ -9,7 +9,7 @@ import { LogView } from "./logview.tsx";
 import { Ago, Button, Seen, Status } from "./parts.tsx";
 import { memory, Plot, processor } from "./plot.tsx";
 import { look, looks } from "./places.ts";
-import { go, link } from "./router.ts";
+import { leave, link } from "./router.ts";
 import { follow } from "./sse.ts";
 import { MachineSummary } from "./spawn.tsx";
 import { canTalk, mayAct, registryWord, statusOf, tone, whyNot } from "./status.ts";
@@ -19,7 +19,7 @@ import { useWhileVisible } from "./visible.ts";
 import { isFields, json, number, sample, samples, text, type Component, type Fields, type Sample } from "./wire.ts";
 
 export function close(): void {
-  go(link("cluster", "", { q: query.peek() }));
+  leave(link("cluster", "", { q: query.peek() }));
 }
 
 export function Panel({ kind, id }: { kind: string; id: string }) {

@@ -22,7 +22,60 @@ export function parse(hash: string): Route {
 }
 
 export const route = signal<Route>(parse(location.hash));
-addEventListener("hashchange", () => (route.value = parse(location.hash)));
+
+// Each step of the history has a number, and the one it was made from, in its state. Where
+// a step was scrolled to is remembered, so that going back finds what one has left.
+interface Step {
+  n: number;
+  from?: string; // the address before
+}
+
+const places = new Map<number, number>();
+let here: Step = stepOf(history.state) ?? mark({ n: 1 });
+let last = location.hash;
+
+function stepOf(state: unknown): Step | undefined {
+  return typeof state === "object" && state !== null && "n" in state && typeof state.n === "number" ? (state as Step) : undefined;
+}
+
+function mark(s: Step): Step {
+  try {
+    history.replaceState(s, "");
+  } catch {
+    // Some browsers take only so many in a while.
+  }
+  return s;
+}
+
+addEventListener("scroll", () => places.set(here.n, scrollY), { passive: true });
+addEventListener("hashchange", () => {
+  const old = step(here);
+  const known = stepOf(history.state);
+  here = known ?? mark({ n: here.n + 1, from: last });
+  last = location.hash;
+  const before = route.value;
+  route.value = parse(location.hash);
+  if (known === undefined && view(before) === view(route.value)) places.set(here.n, old);
+  const to = places.get(here.n) ?? 0;
+  // The new page is drawn by then.
+  requestAnimationFrame(() => scrollY !== to && scrollTo(0, to));
+});
+
+function step(s: Step): number {
+  return places.get(s.n) ?? scrollY;
+}
+
+// view is what the address shows: a panel is beside the cluster.
+function view(r: Route): string {
+  return kindPages.includes(r.page) ? "cluster" : r.page;
+}
+
+// leave goes back to the address where one comes from there, or else replaces this step
+// by it, so that the way back does not lead here again.
+export function leave(to: string): void {
+  if ((here.from || link("cluster")) === to && here.from !== undefined) history.back();
+  else replace(to);
+}
 
 export function link(page: string, id = "", query: Record<string, string> = {}): string {
   const q = new URLSearchParams(Object.entries(query).filter(([, v]) => v !== "")).toString();
@@ -37,6 +90,7 @@ export function go(to: string): void {
 export function replace(to: string): void {
   try {
     history.replaceState(history.state, "", to);
+    last = location.hash;
   } catch {
     // Some browsers take only so many in a while; the next one will tell the same.
   }

@@ -8,7 +8,7 @@ import { Actions, askStop, doing } from "./actions.tsx";
 import { modelName, none, plural } from "./format.ts";
 import { arrange, type Column } from "./list.ts";
 import { Ago, Button, Seen, Status } from "./parts.tsx";
-import { link, linkTo, replace, route } from "./router.ts";
+import { kindPages, link, linkTo, replace, route } from "./router.ts";
 import { sortBy, sortDown } from "./settings.ts";
 import { mayAct, statusOf, tone } from "./status.ts";
 import { components, store } from "./store.ts";
@@ -47,10 +47,12 @@ export function Table() {
       document.removeEventListener("pointerdown", look);
     };
   }, []);
-  const asked = route.value.page === "cluster" ? (route.value.query.get("q") ?? "") : undefined;
+  const { page, id } = route.value;
+  const asked = route.value.query.get("q") ?? (page === "cluster" ? "" : undefined);
   useEffect(() => {
     if (asked !== undefined && asked !== query.peek()) query.value = asked;
-  }, [asked]);
+    else if (asked === undefined && query.peek() !== "") filter(query.peek()); // a panel, opened from what is shown
+  }, [asked, page, id]);
   return (
     <section aria-labelledby="table-title" class="components">
       <div class="toolbar">
@@ -134,7 +136,8 @@ function Sorting() {
 // filter puts the words into the address, so that what is shown is a link.
 export function filter(words: string): void {
   query.value = words;
-  if (route.value.page === "cluster") replace(link("cluster", "", { q: words }));
+  const { page, id } = route.value;
+  if (page === "cluster" || kindPages.includes(page)) replace(link(page, id, { q: words }));
 }
 
 function Filter() {

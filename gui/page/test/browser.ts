@@ -3,6 +3,7 @@ const nothing = () => {};
 Object.assign(globalThis, {
   document: { hidden: false, addEventListener: nothing, documentElement: { setAttribute: nothing, removeAttribute: nothing } },
   location: { hash: "" },
+  history: { state: null, replaceState: nothing },
   addEventListener: nothing,
   matchMedia: () => ({ matches: false, addEventListener: nothing }),
 });
