@@ -146,13 +146,18 @@ func (h *Hive) model(ctx context.Context, found engines.Found, name string) (str
 		return p
 	}
 	if name != "" {
-		if m, err := h.inventory.FindModel(ctx, name); err == nil {
-			if _, err := found.ResolveModel(m.Path); err == nil {
-				return m.Path, nil
-			}
-		} else if filepath.IsAbs(name) || strings.HasPrefix(name, "~") || strings.HasPrefix(name, ".") ||
-			strings.HasSuffix(strings.ToLower(name), ".gguf") {
-			return "", refuse("%v", err)
+		m, err := h.inventory.FindModel(ctx, name)
+		if err == nil && m.Error != "" {
+			return "", refuse("the model %q: %s can't be read: %s", name, m.Path, m.Error)
+		}
+		if err == nil {
+			_, err = found.ResolveModel(m.Path)
+		}
+		switch {
+		case err == nil:
+			return m.Path, nil
+		case filepath.IsAbs(name), strings.HasPrefix(name, "~"), strings.HasPrefix(name, "."), strings.HasSuffix(strings.ToLower(name), ".gguf"):
+			return "", refuse("%v", err) // no name of the engine's
 		}
 	}
 	model, err := found.ResolveModel(name)

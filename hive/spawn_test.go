@@ -172,6 +172,33 @@ func TestModels(t *testing.T) {
 	}
 }
 
+// TestUnreadableModels: what is known to be no model is refused with the reason, and not offered.
+func TestUnreadableModels(t *testing.T) {
+	t.Parallel()
+	var models string
+	b := newBox(t, func(c *hive.Config) {
+		models = c.ModelDirs[0]
+		for _, err := range []error{
+			os.Mkdir(models, 0o700), os.WriteFile(filepath.Join(models, "bad.gguf"), []byte("GGUFnothing"), 0o600),
+			os.Symlink("loop.gguf", filepath.Join(models, "loop.gguf")),
+		} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	for model, said := range map[string]string{
+		"bad": "can't be read", "bad.gguf": "can't be read", "loop.gguf": models, "other.gguf": "there are no models in",
+	} {
+		for _, kind := range []string{"fake", "llm"} {
+			status, _, answer := b.ask("POST", "/v1/hive/workers", `{"worker_type":"`+kind+`","engine":"`+map[string]string{"fake": "fake", "llm": "builtin"}[kind]+`","model":"`+model+`"}`)
+			if code, field := refusal(answer); status != 422 || code != client.CodeNoModel || field != "model" || !strings.Contains(answer, said) {
+				t.Errorf("%s of %s: %d %s, want %q", model, kind, status, answer, said)
+			}
+		}
+	}
+}
+
 // TestSpawnsAtOnce: each gets a port of its own, and is stopped as one.
 func TestSpawnsAtOnce(t *testing.T) {
 	t.Parallel()

@@ -75,7 +75,9 @@ func (inv *Inventory) FindModel(ctx context.Context, wanted string) (Model, erro
 	}
 	missing := &NotFoundError{Wanted: wanted, Dirs: inv.dirs, Late: late}
 	for _, m := range models {
-		missing.Known = append(missing.Known, m.Name)
+		if m.Error == "" {
+			missing.Known = append(missing.Known, m.Name)
+		}
 	}
 	if !strings.ContainsRune(wanted, filepath.Separator) || len(inv.dirs) == 0 {
 		return Model{}, missing
