@@ -79,7 +79,14 @@ export function askRestart(c: Component): void {
   };
 }
 
-export function Actions({ c, talk }: { c: Component; talk?: boolean }) {
+// commandable is whether there is anything that a row could offer. That a worker can't be
+// stopped from here has a reason to be told; nobody asks why a registry can't.
+function commandable(c: Component): boolean {
+  return c.kind === "worker" || mayAct(c);
+}
+
+export function Actions({ c, talk, row }: { c: Component; talk?: boolean; row?: boolean }) {
+  if (row && !commandable(c)) return null;
   const busy = doing.value.get(c.key);
   const why = busy ? `It is ${busy}.` : mayAct(c) ? undefined : whyNot(c);
   return (

@@ -3,10 +3,11 @@
 import { signal } from "@preact/signals";
 import { ask, say } from "./http.ts";
 import { spawn } from "./jobs.ts";
-import { notify } from "./parts.tsx";
+import { Button, notify } from "./parts.tsx";
 import { Picture } from "./picture.tsx";
 import { firstWorker } from "./places.ts";
 import { go, link } from "./router.ts";
+import { pictureShown } from "./settings.ts";
 import { statusOf, tone, type Tone } from "./status.ts";
 import { components, store } from "./store.ts";
 import { Status } from "./parts.tsx";
@@ -21,6 +22,11 @@ export function Cluster() {
       <div class="page-head">
         <h1>Cluster</h1>
         <Summary />
+        <div class="buttons end">
+          <Button act={() => (pictureShown.value = !pictureShown.value)} kind="quiet" test="picture-toggle">
+            {pictureShown.value ? "Hide the picture" : "Show the picture"}
+          </Button>
+        </div>
       </div>
       {!store.whole.value ? (
         <p class="quiet empty" data-testid="loading">
@@ -28,7 +34,7 @@ export function Cluster() {
         </p>
       ) : (
         <>
-          <Picture />
+          {pictureShown.value && <Picture />}
           {workers.length === 0 && <FirstWorker />}
           {all.size > 0 && <Table />}
         </>

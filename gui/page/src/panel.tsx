@@ -102,7 +102,9 @@ function RegistryPanel() {
       </dl>
       {r.state === "away" && <p class="quiet">It is tried again all the time, and nothing has to be done here. To start one: rbee-registry.</p>}
       {r.state === "none" && <p class="quiet">rbee-gui was started without one: it shows and commands what is launched on this machine.</p>}
-      {c && <Details c={c} />}
+      {r.state === "connected" && <p class="quiet why-not" data-testid="why-not">A registry is stopped and restarted where it was started.</p>}
+      <More title="Capabilities" of={c?.capabilities} />
+      <More title="Metadata" of={c?.metadata} />
     </>
   );
 }
@@ -116,6 +118,7 @@ function Details({ c }: { c: Component }) {
   const { process, asked } = useProcess(readable && !c.gone ? path : "", `${c.instance_id} ${c.pid} ${c.status}`);
   const started = process && text(process, "started_at");
   const pid = (process && number(process, "pid")) || c.pid;
+  const model = c.model || (c.capabilities && text(c.capabilities, "model"));
   const restarts = (process && number(process, "restarts")) ?? c.restarts;
   return (
     <>
@@ -126,11 +129,11 @@ function Details({ c }: { c: Component }) {
         </p>
       )}
       <dl class="facts">
-        <Row name="Address" test="address">{c.url ? <a href={c.url} rel="noreferrer">{c.url}</a> : c.hostname ? `${c.hostname}:${c.port ?? "?"}` : none}</Row>
-        {c.model && <Row name="Model"><span title={c.model}>{modelName(c.model)}</span></Row>}
+        {model && <Row name="Model" test="model"><span title={model}>{modelName(model)}</span></Row>}
         {(c.engine || c.worker_type) && <Row name="Engine">{c.engine ?? none} <span class="quiet">{c.worker_type ?? ""}</span></Row>}
-        {c.hive && <Row name="Hive"><a href={link("hive", c.hive)}>{c.hive}</a></Row>}
         <Row name="Age"><Time time={started ?? c.started_at ?? c.registered_at} /></Row>
+        <Row name="Address" test="address">{c.url ? <a href={c.url} rel="noreferrer">{c.url}</a> : c.hostname ? `${c.hostname}:${c.port ?? "?"}` : none}</Row>
+        {c.hive && <Row name="Hive"><a href={link("hive", c.hive)}>{c.hive}</a></Row>}
         <Row name="Last seen"><Seen c={c} ago=" ago" /></Row>
         {c.kind === "worker" && <Row name="Restarts" test="restarts">{restarts ?? none}</Row>}
         {pid && !c.gone ? <Row name="Process">{pid}{process && text(process, "status") ? <span class="quiet"> {text(process, "status")}</span> : null}</Row> : null}
@@ -220,15 +223,15 @@ function HiveMachine({ c }: { c: Component }) {
   );
 }
 
-function More({ title, of, open }: { title: string; of?: Fields; open?: boolean }) {
-  if (!of) return null;
+function More({ title, of }: { title: string; of?: Fields }) {
+  if (!of || Object.keys(of).length === 0) return null;
   return (
-    <details class="more" open={open} data-testid={title.toLowerCase()}>
+    <details class="more" data-testid={title.toLowerCase()}>
       <summary>{title}</summary>
       <dl class="facts small">
         {Object.entries(of).map(([name, v]) => (
           <Row key={name} name={name}>
-            <Value v={v} />
+            {brief(v)}
           </Row>
         ))}
       </dl>
@@ -236,9 +239,11 @@ function More({ title, of, open }: { title: string; of?: Fields; open?: boolean 
   );
 }
 
-function Value({ v }: { v: unknown }) {
-  if (v === null || v === undefined) return <>{none}</>;
-  if (Array.isArray(v) && v.every((x) => typeof x !== "object")) return <>{v.join(", ") || none}</>;
-  if (typeof v === "object") return <pre class="json">{JSON.stringify(v, null, 2)}</pre>;
-  return <>{String(v)}</>;
+// brief is a value in few words: what is in it, by name.
+function brief(v: unknown): string {
+  if (v === null || v === undefined) return none;
+  if (Array.isArray(v)) return v.map(brief).join(", ") || none;
+  if (!isFields(v)) return String(v);
+  const said = Object.entries(v).map(([name, x]) => (x === true ? name : `${name} ${isFields(x) ? `(${brief(x)})` : brief(x)}`));
+  return said.join(", ") || none;
 }

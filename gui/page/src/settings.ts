@@ -31,6 +31,7 @@ export const logWrap = remembered<boolean>("log.wrap", false);
 export const logSizes = [11, 12, 13, 15, 18] as const;
 export const logSize = remembered<number>("log.size", 12, logSizes);
 export const logHeight = remembered<number>("log.height", 0); // px; 0: as the page has it
+export const pictureShown = remembered<boolean>("picture", true);
 export const sortBy = remembered<string>("sort.by", "name");
 export const sortDown = remembered<boolean>("sort.down", false);
 

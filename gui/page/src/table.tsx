@@ -212,7 +212,7 @@ const Row = memo(function Row({ c, at, busy }: { c: Component; at: number; busy?
       <td role="cell" class="c-seen"><Seen c={c} /></td>
       <td role="cell" class="c-restarts">{c.restarts ?? none}</td>
       <td role="cell" class="c-actions">
-        <Actions c={c} />
+        <Actions c={c} row />
       </td>
     </tr>
   );
