@@ -7,13 +7,14 @@ import (
 	"strings"
 
 	"github.com/rbee-launch/rbee-launch/internal/cli"
+	"github.com/rbee-launch/rbee-launch/internal/program"
 	"github.com/rbee-launch/rbee-launch/launch"
 )
 
 type execCmd struct {
-	ID      string   `help:"Its id (default: worker-TYPE-PORT)." placeholder:"ID"`
-	Type    string   `help:"The worker type it registers as." default:"exec" placeholder:"TYPE"`
-	Program []string `arg:"" help:"The program and its arguments, after '--'. {port} and {host} are filled in; PORT and HOST are in its environment." placeholder:"PROGRAM"`
+	ID      program.ID `help:"Its id (default: worker-TYPE-PORT)." placeholder:"ID"`
+	Type    string     `help:"The worker type it registers as." default:"exec" placeholder:"TYPE"`
+	Program []string   `arg:"" help:"The program and its arguments, after '--'. {port} and {host} are filled in; PORT and HOST are in its environment." placeholder:"PROGRAM"`
 	healthFlags
 	placeFlags
 	knownFlags
@@ -52,7 +53,7 @@ func (c *execCmd) Run(call *cli.Call) error {
 	if err != nil {
 		return err
 	}
-	cfg, closer, err := c.knownFlags.config(launch.Config{ID: c.ID, Type: c.Type, Engine: "exec"})
+	cfg, closer, err := c.knownFlags.config(launch.Config{ID: string(c.ID), Type: c.Type, Engine: "exec"})
 	defer closer()
 	if err != nil {
 		return err

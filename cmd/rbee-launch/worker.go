@@ -6,6 +6,7 @@ import (
 
 	"github.com/rbee-launch/rbee-launch/engines"
 	"github.com/rbee-launch/rbee-launch/internal/cli"
+	"github.com/rbee-launch/rbee-launch/internal/program"
 	"github.com/rbee-launch/rbee-launch/launch"
 	"github.com/rbee-launch/rbee-launch/worker"
 )
@@ -45,8 +46,8 @@ func (f engineFlags) choose(extra []string) (*launch.Engine, error) {
 
 type workerCmd struct {
 	engineFlags
-	ID    string   `help:"Its id (default: worker-TYPE-PORT)." placeholder:"ID"`
-	Extra []string `arg:"" optional:"" help:"Arguments for the engine itself, after '--'." placeholder:"ARGUMENT"`
+	ID    program.ID `help:"Its id (default: worker-TYPE-PORT)." placeholder:"ID"`
+	Extra []string   `arg:"" optional:"" help:"Arguments for the engine itself, after '--'." placeholder:"ARGUMENT"`
 	placeFlags
 	knownFlags
 	lifeFlags
@@ -71,7 +72,7 @@ func (c *workerCmd) Run(call *cli.Call) error {
 		return cli.WithCode(cli.CodeUsage, fmt.Errorf("--port says %d, the engine's own arguments say %d", c.Port, port))
 	}
 	engine.Extra = rest
-	cfg, closer, err := c.knownFlags.config(launch.Config{ID: c.ID, Type: c.Type})
+	cfg, closer, err := c.knownFlags.config(launch.Config{ID: string(c.ID), Type: c.Type})
 	defer closer()
 	if err != nil {
 		return err

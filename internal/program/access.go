@@ -45,7 +45,7 @@ func (a Access) open(ctx context.Context, call *cli.Call, log *slog.Logger, addr
 	}
 	ln, err := httpd.Listen(ctx, addr)
 	if err != nil {
-		return nil, access, cli.WithHint(err, "%s HOST:PORT names another address", flag)
+		return nil, access, cli.WithHint(err, "%s names another address", flag)
 	}
 	if !httpd.IsLoopback(ln.Addr().String()) { // else nobody from elsewhere gets here
 		if err := a.token(call, &access); err != nil {

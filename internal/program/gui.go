@@ -14,7 +14,7 @@ import (
 // GUI is rbee-gui's command line.
 type GUI struct {
 	Listen    string   `help:"Where to listen (default: ${default})." default:"127.0.0.1:5173" placeholder:"HOST:PORT"`
-	ID        string   `help:"Its id in the registry." default:"gui"`
+	ID        ID       `help:"Its id in the registry." default:"gui"`
 	Advertise cli.Host `help:"The host under which others reach it." default:"localhost" placeholder:"HOST"`
 	QueenURL  *string  `name:"queen-url" help:"The queen (default: the one the registry knows, else ${queen}); empty for none." placeholder:"URL"`
 	Spawning
@@ -32,7 +32,7 @@ func (g *GUI) Run(call *cli.Call) error {
 	if err != nil {
 		return err
 	}
-	ln, access, err := g.open(call.Context, call, log, g.Listen, "--listen")
+	ln, access, err := g.open(call.Context, call, log, g.Listen, "--listen HOST:PORT")
 	if err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func (g *GUI) Run(call *cli.Call) error {
 		return errors.Join(err, ln.Close())
 	}
 	one, err := gui.New(call.Context, gui.Config{
-		ID: g.ID, Advertise: string(g.Advertise), RegistryURL: g.RegistryURL.RegistryURL, QueenURL: g.QueenURL, Token: shown.Token, TLS: shown.TLS,
+		ID: string(g.ID), Advertise: string(g.Advertise), RegistryURL: g.RegistryURL.RegistryURL, QueenURL: g.QueenURL, Token: shown.Token, TLS: shown.TLS,
 		CacheDir: RegistryCache(), HeartbeatInterval: g.HeartbeatInterval, Version: cli.Version(),
 		Here: here, Access: access, Log: log,
 	})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 
@@ -24,6 +25,17 @@ type Spawning struct {
 	EngineFile  string      `help:"Your own engine profiles (default: engines.yaml in the configuration folder)." placeholder:"FILE"`
 	StopWorkers bool        `help:"Stop its workers when it ends, in place of leaving them."`
 	MaxStarts   int         `help:"So many workers may be started at once." default:"16" placeholder:"N"`
+}
+
+// Validate is called by kong.
+func (s Spawning) Validate() error {
+	if _, err := netip.ParseAddr(s.Host); s.Host != "" && err != nil {
+		return fmt.Errorf("--host: %q is no literal address, as 127.0.0.1 is", s.Host)
+	}
+	if s.MaxStarts < 1 {
+		return fmt.Errorf("--max-starts: it takes 1 at least, not %d", s.MaxStarts)
+	}
+	return nil
 }
 
 // config is how it is done. Keepers run this same file, under the hive's name.
@@ -55,7 +67,7 @@ func (s Spawning) config() (hive.Config, error) {
 // Hive is rbee-hive's command line.
 type Hive struct {
 	Listen    string   `help:"Where to listen (default: ${default})." default:"0.0.0.0:7835" placeholder:"HOST:PORT"`
-	ID        string   `help:"Its id in the registry (default: the machine's name)." placeholder:"NAME"`
+	ID        ID       `help:"Its id in the registry (default: the machine's name)." placeholder:"NAME"`
 	Advertise cli.Host `help:"The host under which others reach it and its workers (default: localhost, or the address by which a registry on another machine is reached)." placeholder:"HOST"`
 	QueenURL  *string  `name:"queen-url" help:"The queen, for its workers (default: the one the registry knows, else ${queen}); empty for none." placeholder:"URL"`
 	Spawning
@@ -73,12 +85,12 @@ func (h *Hive) Run(call *cli.Call) error {
 	if err != nil {
 		return err
 	}
-	ln, access, err := h.open(call.Context, call, log, h.Listen, "--listen")
+	ln, access, err := h.open(call.Context, call, log, h.Listen, "--listen HOST:PORT")
 	if err != nil {
 		return err
 	}
 	log.Info("rbee-hive listens", "addr", ln.Addr())
-	cfg.ID, cfg.Advertise, cfg.HeartbeatInterval = h.ID, string(h.Advertise), h.HeartbeatInterval
+	cfg.ID, cfg.Advertise, cfg.HeartbeatInterval = string(h.ID), string(h.Advertise), h.HeartbeatInterval
 	cfg.RegistryURL, cfg.QueenURL = h.RegistryURL.RegistryURL, h.QueenURL
 	cfg.Access, cfg.Log = access, log
 	if h.Advertise == "" && httpd.IsLoopback(ln.Addr().String()) {

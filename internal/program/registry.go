@@ -48,7 +48,7 @@ func (r *Registry) Validate() error {
 // Run serves until a signal ends it.
 func (r *Registry) Run(call *cli.Call) error {
 	log := r.Logger(call.Stderr)
-	ln, access, err := r.open(call.Context, call, log, r.Listen, "--listen")
+	ln, access, err := r.open(call.Context, call, log, r.Listen, "--listen HOST:PORT")
 	if err != nil {
 		return err
 	}

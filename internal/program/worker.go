@@ -20,7 +20,7 @@ type Worker struct {
 	Port      int      `help:"The port to listen on; 0 takes any." required:"" placeholder:"N"`
 	Host      string   `help:"The address to listen on." default:"127.0.0.1"`
 	Model     string   `help:"The model it pretends to serve." default:"rbee-simulation"`
-	WorkerID  string   `name:"worker-id" help:"Its id (default: worker-llm-PORT)." placeholder:"ID"`
+	WorkerID  ID       `name:"worker-id" help:"Its id (default: worker-llm-PORT)." placeholder:"ID"`
 	Advertise cli.Host `help:"The host under which others reach it (default: localhost, or the address by which a registry on another machine is reached)." placeholder:"HOST"`
 	QueenURL  *string  `name:"queen-url" help:"The queen (default: the one the registry knows, else ${queen}); empty for none." placeholder:"URL"`
 	RegistryURL
@@ -49,7 +49,7 @@ func (w *Worker) Run(call *cli.Call) error {
 	if w.IgnoreSIGTERM {
 		ctx = context.WithoutCancel(ctx)
 	}
-	ln, access, err := w.open(ctx, call, log, net.JoinHostPort(w.Host, strconv.Itoa(w.Port)), "--port N with --host")
+	ln, access, err := w.open(ctx, call, log, net.JoinHostPort(w.Host, strconv.Itoa(w.Port)), "--port N or --host ADDRESS")
 	if err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func (w *Worker) Run(call *cli.Call) error {
 		return errors.Join(err, ln.Close())
 	}
 	cfg := worker.Config{
-		WorkerID: w.WorkerID, Model: w.Model,
+		WorkerID: string(w.WorkerID), Model: w.Model,
 		LoadTime: w.LoadTime, TokensPerSecond: w.TokensPerSecond, Memory: w.MemoryMB << 20,
 		Faults: worker.Faults{
 			NeverReady: w.NeverReady, UnhealthyAfter: w.UnhealthyAfter,
