@@ -21,7 +21,7 @@ interface Rank {
 }
 
 const objections = 250; // ms to object in
-const silence = 12_000; // ms of it until one asks
+const silence = 3_000; // ms of it until one asks
 
 export class Election {
   leader: Rank | undefined;
@@ -58,7 +58,7 @@ export class Election {
   }
 
   // look says that one leads, or asks who does if that has not been heard for a while. It
-  // is to be called every few seconds.
+  // is to be called every second.
   look(): void {
     if (!this.joined) return;
     if (this.leading) this.assert();

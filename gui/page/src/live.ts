@@ -106,7 +106,7 @@ export function startLive(store: Store): void {
   ask();
   chair.join();
   const look = () => chair.silent(Date.now() - heard);
-  setInterval(look, 5_000);
+  setInterval(look, 1_000);
   document.addEventListener("visibilitychange", look);
   // A page that is left may be kept, frozen, for the way back: it neither leads then, nor
   // is it in line for it.
