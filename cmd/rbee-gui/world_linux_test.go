@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/rbee-launch/rbee-launch/internal/program"
+	"github.com/rbee-launch/rbee-launch/launch"
 	"github.com/rbee-launch/rbee-launch/registry"
 )
 
@@ -41,9 +43,21 @@ func startWorld(t *testing.T) *world {
 	if err := os.WriteFile(filepath.Join(config, "engines.yaml"), []byte(profiles), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(w.clear)
 	w.registry = w.start(program.RegistryName, "--listen=127.0.0.1:0")
 	w.gui = w.startGUI("127.0.0.1:0")
 	return w
+}
+
+// clear stops what a page that was killed has left.
+func (w *world) clear() {
+	dir := filepath.Join(w.dir, "run")
+	left, _ := launch.List(dir) // none in a folder that was never made
+	for _, l := range left {
+		if err := launch.Stop(context.Background(), dir, l.ID, launch.StopOptions{Grace: new(time.Duration)}, nil); err != nil {
+			w.t.Error(err)
+		}
+	}
 }
 
 // startGUI has the page at an address. What it starts ends with it.
