@@ -4,20 +4,20 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"golang.org/x/term"
+
 	"github.com/rbee-launch/rbee-launch/internal/cli"
 	"github.com/rbee-launch/rbee-launch/launch"
 	"github.com/rbee-launch/rbee-launch/registry"
 )
-
-// lineWidth is what a line of ps --all has at most, in characters: what others call
-// themselves may be of any length.
-const lineWidth = 100
 
 // everybody is what ps --all lists: this user's launches, and after them those whom the
 // registry knows besides.
@@ -130,10 +130,12 @@ func (e *everybody) list(call *cli.Call, all []launch.Launch) error {
 			orphans = append(orphans, l.ID)
 		}
 	}
-	fit(rows, lineWidth)
+	if width, terminal := columns(call.Stdout); terminal { // a pipe gets whole ids
+		fit(rows, width)
+	}
 	lines := make([]string, len(rows))
 	for i, cells := range rows {
-		lines[i] = strings.Join(cells, "\t")
+		lines[i] = row(cells...)
 	}
 	none := "nothing is launched, and nobody is registered"
 	if e.away {
@@ -144,8 +146,21 @@ func (e *everybody) list(call *cli.Call, all []launch.Launch) error {
 	return err
 }
 
+// columns is how wide a terminal is; false for what is none.
+func columns(w io.Writer) (n int, terminal bool) {
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return 0, false
+	}
+	n, _, err := term.GetSize(int(f.Fd()))
+	if err != nil || n < 60 { // a table of less can't be read
+		n = 80
+	}
+	return n, true
+}
+
 // fit takes the middle out of what is in the widest columns until the lines of a table are
-// no wider than width.
+// no wider than width: what others call themselves may be of any length.
 func fit(rows [][]string, width int) {
 	const gap = 3 // table's
 	widths := make([]int, len(rows[0]))

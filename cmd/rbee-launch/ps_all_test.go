@@ -42,15 +42,16 @@ func TestFit(t *testing.T) {
 }
 
 func TestFitKeepsToTheWidth(t *testing.T) {
+	const width = 100
 	long := strings.Repeat("x", 300)
 	rows := [][]string{{"ID", "TYPE", "STATUS", "PID", "WHERE", "MODEL", "AGE"}, {long, long, "online", "12345", long, long, "1h2m3s"}}
-	fit(rows, lineWidth)
+	fit(rows, width)
 	var b strings.Builder
 	if err := table(&b, strings.Join(rows[0], "\t"), []string{strings.Join(rows[1], "\t")}); err != nil {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(b.String()) {
-		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > lineWidth {
+		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > width {
 			t.Errorf("%d characters: %s", n, line)
 		}
 	}
