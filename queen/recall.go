@@ -2,6 +2,7 @@ package queen
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"net/http"
 	"strings"
@@ -84,8 +85,8 @@ func (q *Queen) resume(ctx context.Context, at from[hive.Operation]) error {
 		return err
 	}
 	begun := at.answer
-	ended := begun.Status != hive.Running
-	begun.HiveID, begun.Why = at.hive, "hive "+at.hive+" has had it since before the queen was started"
+	ended, endedAt := begun.Status != hive.Running, begun.EndedAt
+	begun.HiveID, begun.Why = at.hive, "hive "+at.hive+" had it; the queen did not know it"
 	begun.Worker, begun.Error, begun.EndedAt = nil, nil, time.Time{} // its end will tell
 	where := choice{offer: offer{id: at.hive}}
 	over := make(chan struct{})
@@ -95,14 +96,21 @@ func (q *Queen) resume(ctx context.Context, at from[hive.Operation]) error {
 		defer close(over)
 		end := q.followSpawn(ctx, to, op)
 		q.spawns.settle(where)
-		if end != nil {
+		switch {
+		case end == nil:
+		case ended:
+			op.EndAt(endedAt, end)
+		default:
 			op.End(end)
 		}
 	})
-	if err != nil { // another request was quicker, or she goes: the store says so
+	if err != nil {
 		q.spawns.settle(where)
 		to.Close()
-		return nil
+		if errors.Is(err, operation.ErrLeaving) {
+			return httpd.Errorf(http.StatusServiceUnavailable, client.CodeNoHive, "the queen is being stopped: ask again for operation %q", begun.ID)
+		}
+		return nil // another request was quicker
 	}
 	q.log.Info("a spawn is followed again", "operation", begun.ID, "hive", at.hive)
 	if !ended {

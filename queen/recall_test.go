@@ -81,7 +81,7 @@ func TestSpawnOverHerRestart(t *testing.T) {
 		url, _ := startQueen(t, queen.Config{RegistryURL: reg})
 		return url
 	}
-	if got := operationAt(t, again(), id); got.Status != hive.Succeeded || got.EndedAt.IsZero() || !strings.Contains(got.Why, "hive box has had it") {
+	if got := operationAt(t, again(), id); got.Status != hive.Succeeded || !got.EndedAt.Equal(m.ops.List()[0].EndedAt) || !strings.Contains(got.Why, "hive box had it") {
 		t.Errorf("when it has ended: %+v", got)
 	}
 	run, err := m.ops.Begin(hive.Operation{ID: "one"}, untilCancelled)

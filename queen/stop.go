@@ -14,8 +14,9 @@ import (
 )
 
 // stopLimit is how long a worker's stop may take: the longest grace period of our engines
-// is 30 s, and beyond it come SIGKILL and a GPU that gives its memory back.
-const stopLimit = 90 * time.Second
+// is 30 s, and launch.Stop takes a minute and a half beyond it at most, to say then what is
+// the matter.
+const stopLimit = 130 * time.Second
 
 // stopWorker has a worker's hive stop it, and answers when that has.
 func (q *Queen) stopWorker(w http.ResponseWriter, r *http.Request) error {
