@@ -115,6 +115,13 @@ func TestLogin(t *testing.T) {
 	if !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || strings.Contains(c.String(), token) {
 		t.Errorf("the cookie is %s", c)
 	}
+	for said, want := range map[string]int{token: http.StatusSeeOther, "wrong": http.StatusUnauthorized} {
+		form := request(http.MethodPost, "/login", elsewhere, "Content-Type", "application/x-www-form-urlencoded", "Origin", "http://192.0.2.7:5173")
+		form.Body = io.NopCloser(strings.NewReader("token=" + said))
+		if resp := serve(h, form); resp.StatusCode != want || (len(resp.Cookies()) == 1) != (said == token) {
+			t.Errorf("the form with %s: %s, %v", said, resp.Status, resp.Cookies())
+		}
+	}
 	for cookie, want := range map[string]int{
 		c.Name + "=" + c.Value:           http.StatusOK,
 		c.Name + "=" + c.Value[:31]:      http.StatusUnauthorized,

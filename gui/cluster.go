@@ -283,7 +283,7 @@ func (c *cluster) note(was, now *component) {
 	case x.Kind == registryKind && !c.met, was == nil:
 		h.What, h.Text = "registered", x.Status
 	case now == nil && was.Status == string(registry.Offline):
-		h.What, h.Text = "expired", "removed after "+silence(was.LastSeen)
+		h.What, h.Text = "expired", "removed after a long silence"
 	case now == nil:
 		h.What, h.Text = "left", "gone"
 	case was.InstanceID != now.InstanceID && was.InstanceID != "":
@@ -308,14 +308,6 @@ func (c *cluster) note(was, now *component) {
 	if len(c.happenings) > keptHappenings {
 		c.happenings = slices.Clone(c.happenings[len(c.happenings)-keptHappenings:])
 	}
-}
-
-// silence is how long one was not heard, by the registry's clock.
-func silence(lastSeen time.Time) string {
-	if d := time.Since(lastSeen); !lastSeen.IsZero() && d > 0 {
-		return fmt.Sprintf("%d s of silence", int(d.Seconds()))
-	}
-	return "a long silence"
 }
 
 // picture is what there is at a moment.

@@ -53,9 +53,7 @@ func New(ctx context.Context, cfg Config) (*GUI, error) {
 // Handler is the page and its API, open to every caller: Run puts Config.Access before it.
 // What other web pages have a browser ask for is refused, whoever the user is.
 func (g *GUI) Handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("/", httpd.Routes(g.log, g.routes()))
-	mux.Handle(hereBase+"/", below(hereBase, g.here.Handler()))
+	routes, here := httpd.Routes(g.log, g.routes()), below(hereBase, g.here.Handler())
 	own := http.NewCrossOriginProtection()
 	own.SetDenyHandler(http.HandlerFunc(foreign))
 	return own.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -67,7 +65,11 @@ func (g *GUI) Handler() http.Handler {
 				return
 			}
 		}
-		mux.ServeHTTP(w, r)
+		if strings.HasPrefix(r.URL.Path, hereBase+"/") {
+			here.ServeHTTP(w, r)
+			return
+		}
+		routes.ServeHTTP(w, r)
 	}))
 }
 

@@ -70,7 +70,7 @@ func (l login) remember(h http.Handler) http.Handler {
 
 // ask asks a browser for the token, which may be the wrong one; programs get the problem.
 func (l login) ask(w http.ResponseWriter, r *http.Request, err error) {
-	browses := (r.Method == http.MethodGet || r.Method == http.MethodHead) && strings.Contains(r.Header.Get("Accept"), "text/html")
+	browses := (r.Method == http.MethodGet || r.Method == http.MethodHead || r.URL.Path == loginPath) && strings.Contains(r.Header.Get("Accept"), "text/html")
 	var p *httpd.Problem
 	if !errors.As(err, &p) || p.Status != http.StatusUnauthorized || !browses {
 		httpd.WriteProblem(w, err)
@@ -81,6 +81,7 @@ func (l login) ask(w http.ResponseWriter, r *http.Request, err error) {
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
 	h.Set("Vary", "Accept")
+	h.Set("Referrer-Policy", "same-origin") // or the browser would not say that the form is ours
 	w.WriteHeader(p.Status)
 	wrong := ""
 	if tokenIn(r) != "" {
@@ -99,7 +100,7 @@ const loginPage = `<!doctype html>
 <main>
 <h1>rbee-gui</h1>
 %s
-<form action="/" method="get">
+<form action="/login" method="post">
 <p><label for="token">Token</label>
 <input id="token" name="token" type="password" required autofocus autocomplete="current-password">
 <button>Log in</button></p>
@@ -109,11 +110,20 @@ const loginPage = `<!doctype html>
 </html>
 `
 
+// loginPath takes the form of the page that asks.
+const loginPath = "/login"
+
+// tokenIn is the token in a link to the page, or in the form.
 func tokenIn(r *http.Request) string {
-	if r.URL.Path != "/" || r.Method != http.MethodGet {
+	switch {
+	case r.URL.Path == "/" && r.Method == http.MethodGet:
+		return r.URL.Query().Get("token")
+	case r.URL.Path == loginPath && r.Method == http.MethodPost:
+		r.Body = http.MaxBytesReader(nil, r.Body, 4<<10)
+		return r.PostFormValue("token")
+	default:
 		return ""
 	}
-	return r.URL.Query().Get("token")
 }
 
 func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
