@@ -57,7 +57,7 @@ interface Chair {
   alive(): void; // we lead, and something has come
   hear(note: Note): boolean; // whether that was all that it is about
   follows(from: string): boolean;
-  silent(ms: number): void; // the leader has been, for so long
+  silent(ms: number): boolean; // the leader has been, for so long; whether we take its place
 }
 
 export function startLive(store: Store): void {
@@ -105,7 +105,10 @@ export function startLive(store: Store): void {
   };
   ask();
   chair.join();
-  const look = () => chair.silent(Date.now() - heard);
+  const look = () => {
+    const taken = chair.silent(Date.now() - heard);
+    if (leading.value || taken) heard = Date.now();
+  };
   setInterval(look, 1_000);
   document.addEventListener("visibilitychange", look);
   // A page that is left may be kept, frozen, for the way back: it neither leads then, nor
@@ -156,14 +159,15 @@ class Locks implements Chair {
     return true;
   }
 
-  silent(ms: number): void {
-    if (ms >= silence) this.take();
+  silent(ms: number): boolean {
+    return ms >= silence && this.take();
   }
 
-  private take(): void {
-    if (leading.value || document.hidden) return;
+  private take(): boolean {
+    if (leading.value || document.hidden) return false;
     this.turn.abort();
     void this.queue(true);
+    return true;
   }
 
   // queue waits for the lock, or steals it, and leads for as long as it is ours.
@@ -227,8 +231,9 @@ class Elected implements Chair {
     return this.election.leader?.from === from;
   }
 
-  silent(): void {
+  silent(): boolean {
     this.election.look();
+    return false;
   }
 }
 

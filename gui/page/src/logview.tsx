@@ -181,6 +181,8 @@ async function copy(text: string): Promise<void> {
 // copyPlainly is for pages over plain HTTP, which have no clipboard.
 function copyPlainly(text: string): boolean {
   const from = document.activeElement;
+  const selection = getSelection();
+  const range = selection?.rangeCount ? selection.getRangeAt(0) : undefined; // which holds the log
   const field = document.createElement("textarea");
   field.className = "unseen";
   field.value = text;
@@ -189,6 +191,10 @@ function copyPlainly(text: string): boolean {
   const done = document.execCommand("copy");
   field.remove();
   if (from instanceof HTMLElement) from.focus({ preventScroll: true });
+  if (range) {
+    selection?.removeAllRanges();
+    selection?.addRange(range);
+  }
   return done;
 }
 

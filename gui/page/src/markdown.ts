@@ -10,7 +10,7 @@ export type Block =
   | { is: "table"; text: string } // rows and cells, between bars
   | { is: "rule"; text: string };
 
-const fence = /^(\s*)(`{3,}|~{3,})\s*([^`]*?)\s*$/;
+const fence = /^(\s*)(`{3,}|~{3,})([^`]*)$/;
 const item = /^(\s*)(?:[-*+]|(\d{1,9})[.)])\s+(.*)$/;
 const heading = /^ {0,3}(#{1,6})\s+(.+?)(?:\s+#+)?\s*$/;
 const rule = /^ {0,3}([-*_])(?: *\1){2,}\s*$/;
@@ -30,14 +30,14 @@ export function blocks(content: string, growing = false): Block[] {
   lines.forEach((line, i) => {
     const f = fence.exec(line);
     if (code && open) {
-      if (f && f[3] === "" && f[2]?.startsWith(code.mark)) return void (code = open = undefined);
+      if (f && f[3]?.trim() === "" && f[2]?.startsWith(code.mark)) return void (code = open = undefined);
       open.text += (code.begun ? "\n" : "") + (line.startsWith(code.indent) ? line.slice(code.indent.length) : line.trimStart());
       code.begun = true;
       return;
     }
     if (f) {
       code = { mark: f[2] ?? "", indent: f[1] ?? "", begun: false };
-      list.push((open = { is: "code", text: "", lang: f[3] ?? "" }));
+      list.push((open = { is: "code", text: "", lang: f[3]?.trim() ?? "" }));
       return;
     }
     const h = heading.exec(line);
@@ -117,9 +117,14 @@ const marks = new RegExp(
   "gu",
 );
 
+// longest is a text that is looked at for marks: each that is not closed costs a look at all
+// that follows.
+const longest = 20_000;
+
 // spans are a text's parts. In one that grows a mark that is not closed yet counts until
 // the end.
 export function spans(text: string, growing = false, depth = 0): Span[] {
+  if (text.length > longest) return [{ is: "text", text }];
   const list: Span[] = [];
   const all = growing ? close(text) : text;
   let at = 0;
