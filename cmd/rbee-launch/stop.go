@@ -24,11 +24,6 @@ type stopCmd struct {
 	registrars []registry.Registrar
 }
 
-// Validate is called by kong.
-func (c *stopCmd) Validate() error {
-	return errors.Join(c.somebody.Validate(), c.credentialFlags.Validate())
-}
-
 // Run stops launches side by side, those last that the others unregister from; Ctrl-C ends
 // all grace periods.
 func (c *stopCmd) Run(call *cli.Call) error {
@@ -43,8 +38,8 @@ func (c *stopCmd) Run(call *cli.Call) error {
 	known := knownFlags{RegistryURL: c.RegistryURL, QueenURL: c.QueenURL, credentialFlags: c.credentialFlags}
 	cfg, closer, err := known.config(launch.Config{})
 	defer closer()
-	if err != nil {
-		return err
+	if err != nil { // who lives unregisters by itself
+		fmt.Fprintf(call.Stderr, "rbee-launch: those whose launcher is dead will not be unregistered: %v\n", err)
 	}
 	c.registrars = cfg.Registrars()
 	ctx, hurried := hurryOnce(call)
