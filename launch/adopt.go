@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
@@ -146,7 +147,11 @@ func StopOrphan(ctx context.Context, runtimeDir, id string, o StopOptions) error
 	}
 	hurry, done := o.hurry(ctx)
 	defer done()
-	o.unregister(hurry, e.state)
+	var farewell sync.WaitGroup
+	farewell.Go(func() { o.unregister(hurry, e.state) })
+	if o.Grace == nil || *o.Grace > 0 { // else it is killed at once
+		farewell.Wait()
+	}
 	way := supervisor.Ladder{
 		Signal: syscall.Signal(e.state.StopSignal), Second: syscall.Signal(e.state.SecondSignal),
 		Grace: time.Duration(e.state.GraceMS) * time.Millisecond, Hurry: hurry.Done(),
@@ -158,6 +163,7 @@ func StopOrphan(ctx context.Context, runtimeDir, id string, o StopOptions) error
 		way.Grace = -1 // none, and not the default
 	}
 	_, err = way.Down(e.child, id)
+	farewell.Wait()
 	return errors.Join(err, e.end(ctx))
 }
 
