@@ -17,6 +17,10 @@ var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.
 // UnmarshalText is called by kong.
 func (h *Host) UnmarshalText(text []byte) error {
 	name := string(text)
+	if name == "" { // a variable that is set to nothing
+		*h = ""
+		return nil
+	}
 	if bare, ok := strings.CutPrefix(name, "["); ok { // an IPv6 address as URLs have it
 		name = strings.TrimSuffix(bare, "]")
 	}

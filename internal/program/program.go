@@ -100,9 +100,9 @@ func advertised(ctx context.Context, log *slog.Logger, told cli.Host, ln net.Lis
 func hidden(ctx context.Context, log *slog.Logger, ln net.Listener, registryURL string) string {
 	if way := registry.AdvertiseFor(ctx, registryURL); way != "localhost" {
 		log.Warn("the registry is on the network, and others can't reach what listens here: --listen names another address",
-			"listen", ln.Addr().String(), "registry", registryURL, "such as", way)
+			"listen", ln.Addr().String(), "registry", registryURL, "advertise", way)
 	}
-	if addr, ok := ln.Addr().(*net.TCPAddr); ok && addr.IP.To4() == nil {
+	if addr, ok := ln.Addr().(*net.TCPAddr); ok && !addr.IP.Equal(net.IPv4(127, 0, 0, 1)) {
 		return addr.IP.String() // localhost is 127.0.0.1 at most places
 	}
 	return "localhost"
