@@ -35,7 +35,7 @@ type State struct {
 // reason to go on trying, never to fail.
 type Announcement struct {
 	To        Registrar
-	Component Component
+	Component Component     // its InstanceID a ULID: of two that have one id the later is known
 	Interval  time.Duration // between heartbeats; 15 s when zero; never longer than Register asked for
 	// BeatAtOnce sends the first heartbeat right after a registration: for the queen,
 	// to whom a worker is online from its first heartbeat on.

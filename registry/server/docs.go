@@ -55,7 +55,7 @@ func heartbeatDoc() httpd.Doc {
 	return httpd.Doc{
 		Summary: "Say that a component lives, or that many do",
 		Text: "The name and the `instance_id` are enough. Nothing is created: who is not known (404, or in `unknown`) registers " +
-			"again, and who is superseded (409, or in `superseded`) gives up.",
+			"again, and who is superseded (409, or in `superseded`) waits for the end of the later instance.",
 		Takes: []any{registry.Form{}, batch{}},
 		Gives: httpd.JSON(registry.Acknowledgement{}, batchBeaten{}),
 		Refuses: map[int][]string{
