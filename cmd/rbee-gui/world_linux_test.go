@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -58,6 +59,21 @@ func (w *world) clear() {
 			w.t.Error(err)
 		}
 	}
+	for end := time.Now().Add(limit); w.hasKeepers(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			w.t.Fatal("keepers are left")
+		}
+	}
+}
+
+// hasKeepers reports whether a keeper lives, which has a last word to log when its launch
+// has ended. Its job names its folders.
+func (w *world) hasKeepers() bool {
+	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	return slices.ContainsFunc(lines, func(line string) bool {
+		text, err := os.ReadFile(line)
+		return err == nil && strings.Contains(string(text), w.dir+"/")
+	})
 }
 
 // startGUI has the page at an address. What it starts ends with it.
