@@ -39,6 +39,9 @@ func (w *Worker) inference(endpoint string, h httpd.Handler) httpd.Handler {
 // fault makes the fault, if any, of this request.
 func (w *Worker) fault() error {
 	n := w.asked.Add(1)
+	if w.crashed.Load() {
+		return ErrCrashed // the dead don't answer, though their socket is there for an instant more
+	}
 	switch n {
 	case int64(w.cfg.Faults.CrashOn):
 		err := fmt.Errorf("%w: on request %d", ErrCrashed, n)
@@ -53,6 +56,7 @@ func (w *Worker) fault() error {
 
 // crash ends Run with err.
 func (w *Worker) crash(err error) {
+	w.crashed.Store(true)
 	select {
 	case w.crashes <- err:
 	default: // it is crashing already
