@@ -181,23 +181,25 @@ func TestMemoryIsReallyTakenAndGivenBack(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("resident memory is read from /proc")
 	}
-	const size, most = 128 << 20, 96 << 20 // others may free some meanwhile
+	const size, most = 128 << 20, 96 << 20
 	other := startReady(t, worker.Config{})
 	resident := func() float64 { return metric(t, other, "process_resident_memory_bytes") }
-	debug.FreeOSMemory() // the garbage of other tests, which else goes while we look
-	before := resident()
-	r := startReady(t, worker.Config{Memory: size})
-	if grown := resident() - before; grown < most {
-		t.Errorf("it took %v bytes", grown)
+	var grown, freed float64
+	for range 5 { // what other tests leave may go while we look
+		debug.FreeOSMemory()
+		before := resident()
+		r := startReady(t, worker.Config{Memory: size})
+		loaded := resident()
+		r.stop()
+		if err := <-r.done; err != nil {
+			t.Fatal(err)
+		}
+		grown, freed = loaded-before, loaded-resident()
+		if grown >= most && freed >= most {
+			return
+		}
 	}
-	loaded := resident()
-	r.stop()
-	if err := <-r.done; err != nil {
-		t.Fatal(err)
-	}
-	if freed := loaded - resident(); freed < most {
-		t.Errorf("it gave %v bytes back", freed)
-	}
+	t.Errorf("it took %v bytes, and gave %v back", grown, freed)
 }
 
 // openStream asks for a streamed chat and returns once the first event came.
