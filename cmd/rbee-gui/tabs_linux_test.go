@@ -24,5 +24,5 @@ func plainTabs(t *testing.T, b browser) {
 	if eval[bool](p, `isSecureContext || "locks" in navigator`) {
 		t.Fatal("the browser takes it for secure")
 	}
-	shareOne(t, w, profile, p, at)
+	shareOne(t, w, profile, p, at, 5000) // one that says no farewell is missed after 3 s
 }
