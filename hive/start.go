@@ -66,7 +66,9 @@ func (h *Hive) resume(ctx context.Context, s *spawning) {
 		select {
 		case <-s.op.Cancelled():
 			id := s.op.Operation().WorkerID // which another port may have changed
-			if err := h.stop(ctx, id, launch.StopOptions{}, nil); err != nil && !errors.Is(err, launch.ErrNotThere) {
+			known, closer := h.registrars()
+			defer closer()
+			if err := launch.Stop(ctx, h.cfg.RuntimeDir, id, launch.StopOptions{Registrars: known}, nil); err != nil && !errors.Is(err, launch.ErrNotThere) {
 				h.log.Warn("a start can't be cancelled", "worker", id, "err", err)
 			}
 		case <-over:

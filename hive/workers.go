@@ -12,6 +12,7 @@ import (
 	"github.com/rbee-launch/rbee-launch/hive/client"
 	"github.com/rbee-launch/rbee-launch/internal/httpd"
 	"github.com/rbee-launch/rbee-launch/launch"
+	"github.com/rbee-launch/rbee-launch/registry"
 )
 
 // workers are the launches whose parent is this hive, by id, as the runtime directory has
@@ -109,8 +110,11 @@ func (h *Hive) stopWorker(w http.ResponseWriter, r *http.Request) error {
 	}
 	h.log.Info("stopping a worker", "worker", found.WorkerID, "by", r.RemoteAddr)
 	answer := stopped{WorkerID: found.WorkerID, Status: "stopped"}
+	known, closer := h.registrars()
+	defer closer()
+	o.Registrars = known
 	ctx := context.WithoutCancel(r.Context())
-	err = h.stop(ctx, found.WorkerID, o, func(e launch.Event) {
+	err = launch.Stop(ctx, h.cfg.RuntimeDir, found.WorkerID, o, func(e launch.Event) {
 		if e.Event == launch.Stopped {
 			answer.Stop = e.Stop
 		}
@@ -123,17 +127,16 @@ func (h *Hive) stopWorker(w http.ResponseWriter, r *http.Request) error {
 	return httpd.WriteJSON(w, http.StatusOK, answer)
 }
 
-// stop stops one of its workers, and unregisters it where its keeper can't.
-func (h *Hive) stop(ctx context.Context, id string, o launch.StopOptions, tell func(launch.Event)) error {
+// registrars are where a stop unregisters a worker whose keeper can't. The caller calls
+// closer when it has stopped.
+func (h *Hive) registrars() (all []registry.Registrar, closer func()) {
 	var known launch.Config
 	job := Job{RegistryURL: h.cfg.RegistryURL, QueenURL: h.cfg.QueenURL, Files: h.cfg.Credentials, CacheDir: h.cfg.CacheDir, SpawnedBy: h.cfg.SpawnedBy}
 	closer, err := job.register(&known)
 	if err != nil {
-		h.log.Warn("a worker without a keeper would not be unregistered", "worker", id, "err", err)
+		h.log.Warn("workers without a keeper would not be unregistered", "err", err)
 	}
-	defer closer()
-	o.Registrars = known.Registrars()
-	return launch.Stop(ctx, h.cfg.RuntimeDir, id, o, tell)
+	return known.Registrars(), closer
 }
 
 // stopAll stops the workers that it is the parent of, side by side.
@@ -142,13 +145,15 @@ func (h *Hive) stopAll(ctx context.Context) {
 	if err != nil {
 		h.log.Error("the workers can't be found, and stay", "err", err)
 	}
+	known, closer := h.registrars()
+	defer closer()
 	var stopping sync.WaitGroup
 	for _, l := range own {
 		if l.SpawnedBy != h.cfg.SpawnedBy {
 			continue // somebody else's, though we may see it
 		}
 		stopping.Go(func() {
-			err := h.stop(ctx, l.ID, launch.StopOptions{}, nil)
+			err := launch.Stop(ctx, h.cfg.RuntimeDir, l.ID, launch.StopOptions{Registrars: known}, nil)
 			if err != nil && !errors.Is(err, launch.ErrNotThere) {
 				h.log.Error("a worker did not stop", "worker", l.ID, "err", err)
 			}
