@@ -1,6 +1,7 @@
 package queen
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -50,16 +51,14 @@ func (q *Queen) recall(ctx context.Context, id string) error {
 		}
 		return op, err
 	})
-	young := time.Since(q.began) < q.cfg.OfflineAfter
+	young, away := time.Since(q.began) < q.cfg.OfflineAfter, q.following.Load() == awayRegistry
 	switch {
 	case len(found) > 0:
 		return q.resume(ctx, found[0])
-	case young && len(silent) > 0:
+	case young && (len(silent) > 0 || away):
+		why := cmp.Or(strings.Join(silent, "; "), "the registry, which knows the hives, is away")
 		return httpd.Errorf(http.StatusServiceUnavailable, client.CodeNoHive,
-			"the queen has just started, and does not know the operation %q (yet): %s", id, strings.Join(silent, "; "))
-	case young && q.following.Load() == awayRegistry:
-		return httpd.Errorf(http.StatusServiceUnavailable, client.CodeNoHive,
-			"the queen has just started, and does not know the operation %q (yet): the registry, which knows the hives, is away", id)
+			"the queen has just started, and does not know the operation %q (yet): %s", id, why)
 	case len(silent) > 0:
 		return httpd.Errorf(http.StatusNotFound, hive.CodeUnknownOperation, "there is no operation %q, as far as can be told: %s",
 			id, enumerated(silent))
