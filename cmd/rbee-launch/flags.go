@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/netip"
 	"time"
 
 	"github.com/rbee-launch/rbee-launch/internal/cli"
@@ -27,8 +26,8 @@ type placeFlags struct {
 }
 
 func (f placeFlags) check() error {
-	if _, err := netip.ParseAddr(f.Host); f.Host != "" && err != nil {
-		return fmt.Errorf("--host: %q is no literal address, as 127.0.0.1 is", f.Host)
+	if err := cli.CheckAddress("--host", f.Host); err != nil {
+		return err
 	}
 	return checkPort("--port", f.Port)
 }

@@ -30,3 +30,11 @@ func (h *Host) UnmarshalText(text []byte) error {
 	*h = Host(name)
 	return nil
 }
+
+// CheckAddress refuses what is no literal address to bind; "" is none yet.
+func CheckAddress(flag, host string) error {
+	if _, err := netip.ParseAddr(host); host != "" && err != nil {
+		return fmt.Errorf("%s: %q is no literal address, as 127.0.0.1 is", flag, host)
+	}
+	return nil
+}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/netip"
 	"os"
 	"path/filepath"
 
@@ -29,8 +28,8 @@ type Spawning struct {
 
 // Validate is called by kong.
 func (s Spawning) Validate() error {
-	if _, err := netip.ParseAddr(s.Host); s.Host != "" && err != nil {
-		return fmt.Errorf("--host: %q is no literal address, as 127.0.0.1 is", s.Host)
+	if err := cli.CheckAddress("--host", s.Host); err != nil {
+		return err
 	}
 	if s.MaxStarts < 1 {
 		return fmt.Errorf("--max-starts: it takes 1 at least, not %d", s.MaxStarts)
