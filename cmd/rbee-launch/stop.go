@@ -24,6 +24,11 @@ type stopCmd struct {
 	registrars []registry.Registrar
 }
 
+// Validate is called by kong, which does not look into what is embedded by a tag.
+func (c *stopCmd) Validate() error {
+	return errors.Join(c.somebody.Validate(), c.credentialFlags.Validate())
+}
+
 // Run stops launches side by side, those last that the others unregister from; Ctrl-C ends
 // all grace periods.
 func (c *stopCmd) Run(call *cli.Call) error {

@@ -3,6 +3,7 @@ package credentials
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -33,9 +34,20 @@ func Usual(path string) string {
 	return path
 }
 
+// Check refuses half of a pair.
+func (f Files) Check() error {
+	if (f.Cert == "") != (f.Key == "") {
+		return errors.New("--tls-client-cert, --tls-client-key: there is one without the other")
+	}
+	return nil
+}
+
 // Read reads the files. Token and CA are read this once; a certificate that is renewed is
 // shown as it comes.
 func (f Files) Read() (s Shown, err error) {
+	if err := f.Check(); err != nil {
+		return s, err
+	}
 	if f.Token != "" {
 		text, err := os.ReadFile(f.Token)
 		if err != nil {

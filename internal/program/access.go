@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"path/filepath"
 
 	"github.com/rbee-launch/rbee-launch/internal/cli"
 	"github.com/rbee-launch/rbee-launch/internal/httpd"
@@ -99,6 +98,5 @@ func (a Access) tokenPath() (string, error) {
 	if a.TokenFile != "" {
 		return a.TokenFile, nil
 	}
-	dir, err := cli.StateDir()
-	return filepath.Join(dir, "token"), err
+	return usualToken()
 }

@@ -36,13 +36,11 @@ func (g *GUI) Run(call *cli.Call) error {
 	if err != nil {
 		return err
 	}
-	shown, err := g.Shown(g.TokenFile)
+	from, shown, err := g.read(g.TokenFile)
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	if here.Credentials, err = g.Files(g.TokenFile).Absolute(); err != nil {
-		return errors.Join(err, ln.Close())
-	}
+	here.Credentials = from
 	one, err := gui.New(call.Context, gui.Config{
 		ID: string(g.ID), Advertise: string(g.Advertise), RegistryURL: g.RegistryURL.RegistryURL, QueenURL: g.QueenURL, Token: shown.Token, TLS: shown.TLS,
 		CacheDir: RegistryCache(), HeartbeatInterval: g.HeartbeatInterval, Version: cli.Version(),

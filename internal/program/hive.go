@@ -95,10 +95,8 @@ func (h *Hive) Run(call *cli.Call) error {
 	if h.Advertise == "" && httpd.IsLoopback(ln.Addr().String()) {
 		cfg.Advertise = hidden(call.Context, log, ln, h.RegistryURL.RegistryURL)
 	}
-	if _, err = h.Shown(h.TokenFile); err == nil { // else they are told of now, and not with the first worker
-		cfg.Credentials, err = h.Files(h.TokenFile).Absolute()
-	}
-	if err != nil {
+	// What is wrong with them is told now, and not with the first worker.
+	if cfg.Credentials, _, err = h.read(h.TokenFile); err != nil {
 		return errors.Join(err, ln.Close())
 	}
 	one, err := hive.New(cfg)

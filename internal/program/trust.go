@@ -1,7 +1,6 @@
 package program
 
 import (
-	"errors"
 	"path/filepath"
 
 	"github.com/rbee-launch/rbee-launch/internal/cli"
@@ -18,26 +17,35 @@ type Trust struct {
 
 // Validate is called by kong.
 func (t Trust) Validate() error {
-	if (t.TLSClientCert == "") != (t.TLSClientKey == "") {
-		return errors.New("--tls-client-cert, --tls-client-key: there is one without the other")
-	}
-	return nil
+	return t.files("").Check()
 }
 
-// Files are those that the flags name. The token in the state folder is the one unless
-// there is another.
-func (t Trust) Files(token string) credentials.Files {
-	if dir, err := cli.StateDir(); token == "" && err == nil {
-		token = credentials.Usual(filepath.Join(dir, "token"))
-	}
+func (t Trust) files(token string) credentials.Files {
 	return credentials.Files{Token: token, CA: t.TLSCA, Cert: t.TLSClientCert, Key: t.TLSClientKey}
 }
 
-// Shown reads them.
+// usualToken is where the token is that counts unless another is named.
+func usualToken() (string, error) {
+	dir, err := cli.StateDir()
+	return filepath.Join(dir, "token"), err
+}
+
+// Shown reads the files that the flags name. The token in the state folder is the one unless
+// there is another.
 func (t Trust) Shown(token string) (credentials.Shown, error) {
-	shown, err := t.Files(token).Read()
-	if err != nil {
-		err = cli.WithCode(cli.CodeUsage, err)
-	}
+	_, shown, err := t.read(token)
 	return shown, err
+}
+
+// read is Shown, and where that is from, for keepers: they read it themselves.
+func (t Trust) read(token string) (from credentials.Files, shown credentials.Shown, err error) {
+	if usual, err := usualToken(); token == "" && err == nil {
+		token = credentials.Usual(usual)
+	}
+	from = t.files(token)
+	if shown, err = from.Read(); err != nil {
+		return from, shown, cli.WithCode(cli.CodeUsage, err)
+	}
+	from, err = from.Absolute()
+	return from, shown, err
 }
