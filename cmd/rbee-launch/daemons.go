@@ -138,28 +138,19 @@ func isQueen(ctx context.Context, url string) bool {
 
 // isHive reports whether a hive answers at the URL.
 func isHive(ctx context.Context, url string) bool {
+	c, err := hive.New(hive.Config{URL: url})
+	if err != nil {
+		return false
+	}
+	defer c.Close()
 	var who struct {
 		Kind registry.Kind `json:"component_type"`
 	}
-	return capabilities(ctx, url, &who) == nil && who.Kind == registry.Hive
+	return c.Capabilities(ctx, &who) == nil && who.Kind == registry.Hive
 }
 
 // isGUI reports whether a web page of ours answers at the URL: it can spawn as a hive can.
-func isGUI(ctx context.Context, url string) bool {
-	var who struct {
-		Kind registry.Kind `json:"component_type"`
-	}
-	return capabilities(ctx, url+"/api/here", &who) == nil && who.Kind == registry.Hive
-}
-
-func capabilities(ctx context.Context, url string, into any) error {
-	c, err := hive.New(hive.Config{URL: url})
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	return c.Capabilities(ctx, into)
-}
+func isGUI(ctx context.Context, url string) bool { return isHive(ctx, url+"/api/here") }
 
 // askRegistry finds out whether a registry answers, and talks to us.
 func askRegistry(shown credentials.Shown) func(ctx context.Context, url string) error {
