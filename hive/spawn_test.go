@@ -355,9 +355,13 @@ func TestIDs(t *testing.T) {
 	if w == nil || w.WorkerID != fmt.Sprintf("worker-a/../b c%%2F-%d@box.example", w.Port) || w.Hostname != "box.example" {
 		t.Fatalf("it is %+v", w)
 	}
-	if status, _, text := b.ask("GET", "/v1/hive/workers/"+url.PathEscape(w.WorkerID)+"/logs", ""); status != 200 || text == "" {
-		t.Errorf("its log: %d %q", status, text)
-	}
+	b.eventually("its log has something", func() bool { // what it prints is written beside its start
+		status, _, text := b.ask("GET", "/v1/hive/workers/"+url.PathEscape(w.WorkerID)+"/logs", "")
+		if status != 200 {
+			t.Fatalf("its log: %d %q", status, text)
+		}
+		return text != ""
+	})
 	if err := b.to.Stop(t.Context(), w.WorkerID); err != nil {
 		t.Error(err)
 	}
