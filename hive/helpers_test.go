@@ -18,6 +18,7 @@ import (
 
 	"github.com/rbee-launch/rbee-launch/hive"
 	"github.com/rbee-launch/rbee-launch/hive/client"
+	"github.com/rbee-launch/rbee-launch/internal/proctest"
 	"github.com/rbee-launch/rbee-launch/internal/program"
 	"github.com/rbee-launch/rbee-launch/launch"
 	"github.com/rbee-launch/rbee-launch/ports"
@@ -125,23 +126,12 @@ func (b *box) clear() {
 		}
 		_, _ = launch.Clear(b.cfg.RuntimeDir)
 		left, err := os.ReadDir(filepath.Join(b.cfg.RuntimeDir, "launches"))
-		if (err != nil || len(left) == 0) && !b.hasKeepers() {
+		// A keeper's job names its folders; it may have a last word to log.
+		if (err != nil || len(left) == 0) && !proctest.Mentioned(b.dir+"/") {
 			return
 		}
 	}
 	b.t.Error("launches, or their keepers, are left")
-}
-
-// hasKeepers reports whether a keeper of the box's lives, which may have a last word to log
-// when its launch has ended. On Linux alone.
-func (b *box) hasKeepers() bool {
-	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, line := range lines {
-		if text, err := os.ReadFile(line); err == nil && strings.Contains(string(text), b.dir+"/") { // its job names its folders
-			return true
-		}
-	}
-	return false
 }
 
 // builtin is a spawn of the built-in worker.

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/rbee-launch/rbee-launch/internal/httpd"
+	"github.com/rbee-launch/rbee-launch/internal/proctest"
 	"github.com/rbee-launch/rbee-launch/internal/program"
 	"github.com/rbee-launch/rbee-launch/launch"
 	"github.com/rbee-launch/rbee-launch/ports"
@@ -261,7 +262,7 @@ func quietAddr(t testing.TB) string {
 
 func signalTo(t testing.TB, pid int, sig syscall.Signal) {
 	t.Helper()
-	if err := syscall.Kill(pid, sig); err != nil {
+	if err := proctest.Signal(pid, sig); err != nil {
 		t.Fatalf("send %v to pid %d: %v", sig, pid, err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rbee-launch/rbee-launch/internal/proctest"
 	"github.com/rbee-launch/rbee-launch/supervisor"
 	"github.com/rbee-launch/rbee-launch/supervisor/guard"
 )
@@ -323,7 +324,7 @@ func TestUnhealthyWhileStopped(t *testing.T) {
 	spec.Live.Period, spec.Live.Timeout, spec.Live.Failures = 10*time.Millisecond, 100*time.Millisecond, 2
 	r := start(t, supervisor.Config{}, spec)
 	pid := r.want(supervisor.Ready).PID
-	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+	if err := proctest.Signal(pid, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	if e := r.want(supervisor.Unhealthy); e.Err == nil || !strings.Contains(e.Err.Error(), "no answer within 100ms") {

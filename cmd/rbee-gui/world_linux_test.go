@@ -10,13 +10,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/rbee-launch/rbee-launch/internal/proctest"
 	"github.com/rbee-launch/rbee-launch/internal/program"
 	"github.com/rbee-launch/rbee-launch/launch"
 	"github.com/rbee-launch/rbee-launch/registry"
@@ -59,21 +59,12 @@ func (w *world) clear() {
 			w.t.Error(err)
 		}
 	}
-	for end := time.Now().Add(limit); w.hasKeepers(); time.Sleep(5 * time.Millisecond) {
+	// A keeper, whose job names its folders, has a last word to log.
+	for end := time.Now().Add(limit); proctest.Mentioned(w.dir + "/"); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			w.t.Fatal("keepers are left")
 		}
 	}
-}
-
-// hasKeepers reports whether a keeper lives, which has a last word to log when its launch
-// has ended. Its job names its folders.
-func (w *world) hasKeepers() bool {
-	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	return slices.ContainsFunc(lines, func(line string) bool {
-		text, err := os.ReadFile(line)
-		return err == nil && strings.Contains(string(text), w.dir+"/")
-	})
 }
 
 // startGUI has the page at an address. What it starts ends with it.

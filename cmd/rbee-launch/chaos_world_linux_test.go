@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rbee-launch/rbee-launch/internal/proctest"
 	"github.com/rbee-launch/rbee-launch/launch"
 	"github.com/rbee-launch/rbee-launch/registry"
 	"github.com/rbee-launch/rbee-launch/supervisor/guard"
@@ -141,7 +142,7 @@ func (c *chaos) signal(sig syscall.Signal, pids ...int) {
 		if pid <= 1 {
 			c.Fatalf("there is no process to send %v to", sig)
 		}
-		if err := syscall.Kill(pid, sig); err != nil && err != syscall.ESRCH { // the first may have ended the second
+		if err := proctest.Signal(pid, sig); err != nil && err != syscall.ESRCH { // the first may have ended the second
 			c.Fatal(err)
 		}
 	}

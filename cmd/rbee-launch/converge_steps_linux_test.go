@@ -14,6 +14,7 @@ import (
 	"time"
 
 	hive "github.com/rbee-launch/rbee-launch/hive/client"
+	"github.com/rbee-launch/rbee-launch/internal/proctest"
 	"github.com/rbee-launch/rbee-launch/launch"
 	"github.com/rbee-launch/rbee-launch/registry"
 )
@@ -203,7 +204,7 @@ func (c *converge) signal(sig syscall.Signal, pid int) {
 	if pid <= 1 || !lives {
 		return
 	}
-	if err := syscall.Kill(pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
+	if err := proctest.Signal(pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
 		c.Fatal(err)
 	}
 	p.name = "" // it changes

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	hive "github.com/rbee-launch/rbee-launch/hive/client"
+	"github.com/rbee-launch/rbee-launch/internal/proctest"
 	"github.com/rbee-launch/rbee-launch/launch"
 	"github.com/rbee-launch/rbee-launch/ports"
 	"github.com/rbee-launch/rbee-launch/registry"
@@ -246,7 +247,7 @@ func (c *converge) freeze(d *convergeDaemon, sig syscall.Signal) {
 	if d.cmd == nil {
 		return
 	}
-	c.check(d.cmd.Process.Signal(sig))
+	c.check(proctest.Signal(d.cmd.Process.Pid, sig))
 	d.frozen = sig == syscall.SIGSTOP
 }
 

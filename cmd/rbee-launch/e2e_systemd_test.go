@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rbee-launch/rbee-launch/internal/proctest"
 	"github.com/rbee-launch/rbee-launch/internal/program"
 )
 
@@ -56,7 +57,7 @@ func TestWatchdogStarvesWithTheLauncher(t *testing.T) {
 	if !hears("READY=1", e2eLimit) || !hears("WATCHDOG=1", e2eLimit) {
 		t.Fatal("it is not ready, or feeds no watchdog")
 	}
-	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+	if err := proctest.Signal(cmd.Process.Pid, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := syscall.Wait4(cmd.Process.Pid, nil, syscall.WUNTRACED, nil); err != nil { // until it has stopped

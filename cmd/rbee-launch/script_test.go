@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/rbee-launch/rbee-launch/internal/proctest"
 )
 
 // longest is how long a story waits for what is to happen. It is for machines under
@@ -111,7 +113,8 @@ func (s *story) begin(ts *testscript.TestScript, name string, cmd *exec.Cmd) {
 	}()
 }
 
-// signal sends a signal to a started process, or to a pid: signal TERM NAME.
+// signal sends a signal to a started process, or to a pid: signal TERM NAME. After STOP
+// nothing of it runs any more.
 func (s *story) signal(ts *testscript.TestScript, _ bool, args []string) {
 	signals := map[string]syscall.Signal{
 		"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL,
@@ -122,11 +125,11 @@ func (s *story) signal(ts *testscript.TestScript, _ bool, args []string) {
 	if !ok {
 		ts.Fatalf("there is no signal %s", args[0])
 	}
-	if pid, err := strconv.Atoi(args[1]); err == nil {
-		ts.Check(syscall.Kill(pid, sig))
-		return
+	pid, err := strconv.Atoi(args[1])
+	if err != nil {
+		pid = s.running(ts, args[1]).cmd.Process.Pid
 	}
-	ts.Check(s.running(ts, args[1]).cmd.Process.Signal(sig))
+	ts.Check(proctest.Signal(pid, sig))
 }
 
 func (s *story) running(ts *testscript.TestScript, name string) *process {

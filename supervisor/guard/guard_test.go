@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/rbee-launch/rbee-launch/internal/proctest"
 	"github.com/rbee-launch/rbee-launch/supervisor/guard"
 )
 
@@ -340,7 +341,7 @@ func TestAStoppedGuardWakes(t *testing.T) {
 			g := start(t)
 			c, out := spawn(t, g, `echo up; exec sleep 1000`)
 			line(t, out)
-			if err := syscall.Kill(g.PID(), syscall.SIGSTOP); err != nil {
+			if err := proctest.Signal(g.PID(), syscall.SIGSTOP); err != nil {
 				t.Fatal(err)
 			}
 			if err := end(g, c); err != nil {
@@ -357,7 +358,7 @@ func TestCloseEndsAStoppedGuard(t *testing.T) {
 	g := start(t)
 	c, out := spawn(t, g, "echo up; (setsid sleep 1000 &); exec sleep 1000")
 	line(t, out)
-	if err := syscall.Kill(g.PID(), syscall.SIGSTOP); err != nil {
+	if err := proctest.Signal(g.PID(), syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	if err := g.Close(); err != nil {

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rbee-launch/rbee-launch/internal/proctest"
 	"github.com/rbee-launch/rbee-launch/supervisor/guard"
 )
 
@@ -42,33 +43,14 @@ func killBoth(t *testing.T, script, way string) (guard.Traces, io.Reader) {
 	}
 	out := bufio.NewReader(stdout)
 	line(t, out)
-	halt(t, left.Guard.PID) // or it might be quick enough to kill on
-	if err := errors.Join(cmd.Process.Kill(), syscall.Kill(left.Guard.PID, syscall.SIGKILL)); err != nil {
+	// A guard that runs might be quick enough to kill on.
+	if err := errors.Join(proctest.Signal(left.Guard.PID, syscall.SIGSTOP), cmd.Process.Kill(), syscall.Kill(left.Guard.PID, syscall.SIGKILL)); err != nil {
 		t.Fatal(err)
 	}
 	// Where the tests have started a guard they inherit this one; else PID 1 does.
 	_, _ = syscall.Wait4(left.Guard.PID, nil, 0, nil)
 	t.Cleanup(func() { _ = cmd.Wait() }) // closes the pipes
 	return left, out
-}
-
-// halt stops a process and returns when none of its threads runs any more: until the one
-// that takes the signal gets to run, the others go on.
-func halt(t *testing.T, pid int) {
-	t.Helper()
-	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	for running := true; running; {
-		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
-		if err != nil || len(threads) == 0 {
-			t.Fatalf("list the threads of %d: %v", pid, err)
-		}
-		running = slices.ContainsFunc(threads, func(file string) bool {
-			status, err := os.ReadFile(file)
-			return err == nil && !strings.Contains(string(status), "\nState:\tT")
-		})
-	}
 }
 
 // reclaim waits for the guard's death, which takes effect when the kernel gets to it.
