@@ -2,6 +2,7 @@ package queen
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"iter"
 	"net/http"
@@ -168,13 +169,24 @@ func (t *table) models(now time.Time) []model {
 	return list
 }
 
-func (q *Queen) listModels(w http.ResponseWriter, _ *http.Request) error {
+// serving is the table's, but that she may have just started, and so waits until she knows
+// the workers: a client takes a 404 for the last word on a model.
+func (q *Queen) serving(ctx context.Context, model string) ([]target, error) {
+	if able, err := q.table.serving(time.Now(), model); err == nil {
+		return able, nil
+	}
+	q.orient(ctx)
+	return q.table.serving(time.Now(), model)
+}
+
+func (q *Queen) listModels(w http.ResponseWriter, r *http.Request) error {
+	q.orient(r.Context())
 	return httpd.WriteJSON(w, http.StatusOK, modelList{"list", q.table.models(time.Now())})
 }
 
 func (q *Queen) oneModel(w http.ResponseWriter, r *http.Request) error {
 	id := r.PathValue("id")
-	able, err := q.table.serving(time.Now(), id)
+	able, err := q.serving(r.Context(), id)
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ type Queen struct {
 	hurried   chan struct{} // there is someone new to ask for capabilities
 	following atomic.Value  // a string: how the registry is
 	began     time.Time
-	oriented  chan struct{} // closed once she knows the hives, or would have to wait too long for that
+	oriented  chan struct{} // closed once she knows hives and workers, or would have to wait too long for that
 	loads     *loads
 	transport *http.Transport // to the workers
 	metrics   *figures
@@ -45,7 +45,7 @@ func New(cfg Config) *Queen {
 	}
 	q.following.Store(noRegistry)
 	if cfg.RegistryURL == "" {
-		close(q.oriented) // there is nobody to tell of hives
+		close(q.oriented) // there is nobody to tell of them
 	}
 	return q
 }

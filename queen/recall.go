@@ -66,8 +66,13 @@ func (q *Queen) recall(ctx context.Context, id string) error {
 	return nil
 }
 
-// orient waits until she knows the hives, for a while.
+// orient waits until she knows hives and workers, for a while. Once she does it costs nothing.
 func (q *Queen) orient(ctx context.Context) {
+	select {
+	case <-q.oriented:
+		return
+	default:
+	}
 	wait := time.NewTimer(orientation)
 	defer wait.Stop()
 	select {

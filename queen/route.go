@@ -84,7 +84,7 @@ func (q *Queen) forward(w http.ResponseWriter, r *http.Request, firstByte func(s
 	if wentThrough(r.Header, q.pseudonym) { // the body is read: an answer before that costs the connection
 		return 0, looped("the request has come through this queen already: some worker's address leads back to her")
 	}
-	able, err := q.table.serving(time.Now(), model)
+	able, err := q.serving(r.Context(), model)
 	if err != nil {
 		return 0, err
 	}
