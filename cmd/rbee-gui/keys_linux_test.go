@@ -65,9 +65,13 @@ func keyboard(t *testing.T, b browser) {
 	p.press("ArrowDown")
 	p.await(on("z-021"))
 
-	// The panel covers nothing that can be reached.
-	eval[any](p, `document.activeElement.click()`)
+	// The panel opens beside what was just scrolled to, and covers nothing that can be reached.
+	const frames = `new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))`
+	to := eval[float64](p, `(scrollBy(0, 40), document.activeElement.click(), scrollY)`)
 	p.await(one("panel") + ` !== null`)
+	if now := eval[float64](p, frames+`.then(() => scrollY)`); now != to {
+		t.Errorf("scrolled to %v, it is at %v when the panel has opened", to, now)
+	}
 	if !eval[bool](p, `document.getElementById("main").getBoundingClientRect().right <= `+one("panel")+`.getBoundingClientRect().left`) {
 		t.Error("the panel covers the page")
 	}

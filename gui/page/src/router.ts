@@ -49,8 +49,10 @@ function mark(s: Step): Step {
 
 addEventListener("scroll", () => places.set(here.n, scrollY), { passive: true });
 addEventListener("hashchange", () => {
-  const old = step(here);
   const known = stepOf(history.state);
+  // A scroll that came just before is not told of yet.
+  if (known === undefined) places.set(here.n, scrollY);
+  const old = step(here);
   here = known ?? mark({ n: here.n + 1, from: last });
   last = location.hash;
   const before = route.value;
