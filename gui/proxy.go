@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/tls"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -12,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rbee-launch/rbee-launch/internal/dial"
 	"github.com/rbee-launch/rbee-launch/internal/httpd"
 	"github.com/rbee-launch/rbee-launch/internal/operation"
 	queen "github.com/rbee-launch/rbee-launch/queen/client"
@@ -165,7 +165,7 @@ var harmless = []string{
 // transport keeps no connection for long: model servers close theirs early.
 func transport(trust *tls.Config) *http.Transport {
 	return &http.Transport{
-		DialContext:        (&net.Dialer{Timeout: 3 * time.Second}).DialContext,
+		DialContext:        dial.Dialer{Connect: 3 * time.Second}.DialContext,
 		TLSClientConfig:    trust.Clone(), // a Transport writes to its own; nil stays nil
 		DisableCompression: true,
 		IdleConnTimeout:    3 * time.Second,

@@ -17,6 +17,7 @@ import (
 // target is a worker that a request may go to.
 type target struct {
 	id    string
+	life  registry.Component
 	url   string // http://HOST:PORT: two ids at one address are one server
 	model string // the model's name as the worker itself has it
 	since int64  // Unix time: when it was registered
@@ -92,7 +93,7 @@ func (t *table) serving(now time.Time, model string) ([]target, error) {
 			away = append(away, fmt.Sprintf("%s is %s", m.ID, status))
 			return
 		}
-		able = append(able, target{id: m.ID, url: m.URL(), model: own, since: m.registeredAt.Unix()})
+		able = append(able, target{id: m.ID, life: m.Component, url: m.URL(), model: own, since: m.registeredAt.Unix()})
 	})
 	if len(able) > 0 {
 		return able, nil

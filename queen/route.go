@@ -3,11 +3,11 @@ package queen
 import (
 	"crypto/tls"
 	"errors"
-	"net"
 	"net/http"
 	"strings"
 	"time"
 
+	"github.com/rbee-launch/rbee-launch/internal/dial"
 	"github.com/rbee-launch/rbee-launch/internal/httpd"
 )
 
@@ -30,6 +30,8 @@ var (
 	errCut = errors.New("the answer was cut")
 	// errSlow is the cause with which a worker is given up.
 	errSlow = errors.New("no patience is left")
+	// errLeft is the cause with which one is given up that nobody knows any more.
+	errLeft = errors.New("it is gone")
 	// errStopping is the cause with which requests that outlast the drain are cut, and
 	// what their clients are told.
 	errStopping error = httpd.Errorf(http.StatusServiceUnavailable, codeStopping, "the queen is stopping: the answer is cut")
@@ -39,7 +41,7 @@ var (
 // no proxy in between, and without this side's own ideas of compression.
 func upstream(l Limits, trust *tls.Config) *http.Transport {
 	return &http.Transport{
-		DialContext:            (&net.Dialer{Timeout: l.Connect}).DialContext,
+		DialContext:            dial.Dialer{Connect: l.Connect}.DialContext,
 		TLSClientConfig:        trust.Clone(), // a Transport writes to its own; nil stays nil
 		TLSHandshakeTimeout:    l.Connect,
 		DisableCompression:     true,

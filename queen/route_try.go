@@ -46,6 +46,8 @@ func (q *Queen) try(w http.ResponseWriter, r *http.Request, able []target, body 
 	defer giveUp(nil)
 	t.patience = time.AfterFunc(q.cfg.Limits.FirstByte, func() { giveUp(errSlow) })
 	defer t.patience.Stop()
+	seen := t.lookFor(func() { giveUp(errLeft) })
+	defer seen.stop()
 	var connected atomic.Bool
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
 	out, err := q.onward(traced, r, t.to, body, model)
@@ -63,7 +65,7 @@ func (q *Queen) try(w http.ResponseWriter, r *http.Request, able []target, body 
 	if resp.StatusCode < 200 || resp.StatusCode >= 300 && resp.StatusCode < 400 {
 		return 0, httpd.Errorf(http.StatusBadGateway, codeFailed, "%s answers with %s, which is not followed", t.to.id, resp.Status)
 	}
-	observe := func() { firstByte(time.Since(t.began).Seconds()) }
+	observe := func() { seen.stop(); firstByte(time.Since(t.began).Seconds()) }
 	return resp.StatusCode, t.pass(w, resp, observe, func(err error) error { return t.judge(ctx, r, err, false) })
 }
 
@@ -77,6 +79,8 @@ func (t try) judge(ctx context.Context, r *http.Request, err error, unsent bool)
 		return errGone
 	case errors.Is(context.Cause(ctx), errSlow):
 		return httpd.Errorf(http.StatusGatewayTimeout, codeSlow, "%s was silent for too long", t.to.id)
+	case errors.Is(context.Cause(ctx), errLeft):
+		err = fmt.Errorf("nobody has known it for %s, and it has not begun to answer", t.q.cfg.OfflineAfter)
 	}
 	if t.q.loads.failed(time.Now(), t.held) {
 		t.q.log.Warn("a request failed at a worker", "worker", t.to.id, "begun", !unsent, "err", err, "request", r.Header.Get(requestID))

@@ -317,13 +317,20 @@ func (c *cluster) cut(stays, goes *hive.WorkerProcess, pulled *machine) {
 	if pulled == c.left {
 		rest = c.right
 	}
+	wantAnswer(c.T, rest.client(), c.queenURL, c.token, goes.Model)
 	c.lan.ip("link", "set", pulled.name, "down")
 	began := time.Now()
+	// The queen has a connection from a moment ago, at whose other end is nobody any more.
+	chat := map[string]any{"model": goes.Model, "messages": []any{}}
+	status, answer, err := c.try(rest, "POST", c.queenURL+"/v1/chat/completions", chat)
+	if err != nil || status != http.StatusBadGateway && status != http.StatusServiceUnavailable {
+		c.Errorf("a chat when the cable has just been pulled is answered with %d %s %v", status, answer, err)
+	}
+	c.Logf("after %s a chat got %d %s", time.Since(began), status, answer)
 	c.await(2, rest)
 	c.Logf("%s was offline everywhere %s after its cable was pulled", pulled.name, time.Since(began))
 	wantAnswer(c.T, rest.client(), c.queenURL, c.token, stays.Model)
-	chat := map[string]any{"model": goes.Model, "messages": []any{}}
-	status, answer, err := c.try(rest, "POST", c.queenURL+"/v1/chat/completions", chat)
+	status, answer, err = c.try(rest, "POST", c.queenURL+"/v1/chat/completions", chat)
 	if err != nil || status != http.StatusServiceUnavailable || !strings.Contains(string(answer), "no_worker_online") {
 		c.Errorf("a chat with a model that is cut off is answered with %d %s %v", status, answer, err)
 	}
