@@ -65,7 +65,7 @@ func (m member) ownName(model string) (string, bool) {
 		}
 		listed, last = listed+1, name
 	}
-	if model == m.alias() {
+	if model != "" && model == m.alias() {
 		model = m.Model
 	}
 	switch {

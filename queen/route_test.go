@@ -82,7 +82,7 @@ func TestModelsAreThoseOfAllWorkers(t *testing.T) {
 	if want := []string{"a", "also", "named", "org/b", "z"}; !slices.Equal(ids, want) {
 		t.Errorf("the models are %q, want %q", ids, want)
 	}
-	for id, want := range map[string]int{"org/b": 200, "z": 200, "tiny": 503, "nothing": 404} {
+	for id, want := range map[string]int{"org/b": 200, "z": 200, "tiny": 503, "nothing": 404, "": 404} {
 		status, _, answer := ask(t, "GET", c.url+"/v1/models/"+id, "")
 		if status != want || want == 200 && (answer["id"] != id || answer["created"] == 0.0) {
 			t.Errorf("%s: %d %v, want %d", id, status, answer, want)
