@@ -35,11 +35,8 @@ type offer struct {
 		Memory uint64 `json:"memory_bytes"`
 		Error  string `json:"error"`
 	} `json:"models"`
-	Devices []struct {
-		Memory uint64 `json:"memory_bytes"`
-		Used   uint64 `json:"memory_used_bytes"`
-	} `json:"devices"`
-	Available uint64 `json:"memory_available_bytes"`
+	Devices   []device `json:"devices"`
+	Available uint64   `json:"memory_available_bytes"`
 
 	promised uint64 // what workers will take whose start is under way
 	starting int    // how many those are
@@ -136,6 +133,7 @@ func chooseHive(offers []offer, req client.SpawnRequest) (choice, error) {
 func ableHives(offers []offer, req client.SpawnRequest) (able []choice, refused *refusal) {
 	refused = &refusal{}
 	for _, o := range offers {
+		o, lacks := o.on(req.Device)
 		switch engine := o.engine(req); {
 		case o.gone != "":
 			refused.add(o, "%s", o.gone)
@@ -143,6 +141,8 @@ func ableHives(offers []offer, req client.SpawnRequest) (able []choice, refused 
 			refused.add(o, "it has no engine %s for %s workers", httpd.Brief(req.Engine), httpd.Brief(req.WorkerType))
 		case engine == "":
 			refused.add(o, "it has no engine for %s workers", httpd.Brief(req.WorkerType))
+		case lacks != "":
+			refused.add(o, "it has no GPU %s", httpd.Brief(lacks))
 		default:
 			memory, onDisk := o.model(req.Model)
 			if !onDisk && isFile(req.Model) {

@@ -32,6 +32,17 @@ func gpus(all, used float64) string {
 	return fmt.Sprintf(`"devices":[{"memory_bytes":%.0f,"memory_used_bytes":%.0f}]`, all*gb, used*gb)
 }
 
+func gpu(index int, free float64) string {
+	return fmt.Sprintf(`{"index":%d,"uuid":"GPU-%d0c0ffee-1","memory_bytes":%.0f}`, index, index, free*gb)
+}
+
+func onDevice(o offer, gpus ...string) offer {
+	if err := json.Unmarshal([]byte(`{"devices":[`+strings.Join(gpus, ",")+`]}`), &o); err != nil {
+		panic(err)
+	}
+	return o
+}
+
 func models(name string, size float64) string {
 	return fmt.Sprintf(`"models":[{"name":%q,"path":"/m/%s.gguf","memory_bytes":%.0f}]`, name, name, size*gb)
 }
@@ -50,6 +61,9 @@ func TestChooseHive(t *testing.T) {
 	t.Parallel()
 	llm := hive.SpawnRequest{WorkerType: "llm", Model: "tiny"}
 	with := func(change func(*hive.SpawnRequest)) hive.SpawnRequest { r := llm; change(&r); return r }
+	on := func(device string) hive.SpawnRequest {
+		return with(func(r *hive.SpawnRequest) { r.Device = device })
+	}
 	for name, test := range map[string]struct {
 		req    hive.SpawnRequest
 		offers []offer
@@ -156,6 +170,28 @@ func TestChooseHive(t *testing.T) {
 			[]offer{hiveThat("a", memory(8))},
 			"", "a: it has no model /etc/passwd in its folders",
 		},
+		"a GPU that one has": {
+			on("1"),
+			[]offer{onDevice(hiveThat("a", memory(64)), gpu(0, 80)), onDevice(hiveThat("b", memory(8)), gpu(0, 4), gpu(1, 8))},
+			"b", "8.0 GiB of GPU memory free; no other hive has that",
+		},
+		"a GPU that none has": {
+			on("0,7"),
+			[]offer{onDevice(hiveThat("a", memory(64)), gpu(0, 80)), hiveThat("b", memory(8))},
+			"", "a: it has no GPU 7; b: it has no GPU 0",
+		},
+		"a GPU by its UUID": {
+			on("GPU-10c0ffee-1"),
+			[]offer{onDevice(hiveThat("a", memory(64)), gpu(0, 80)), onDevice(hiveThat("b", memory(8)), gpu(1, 8))},
+			"b", "8.0 GiB of GPU memory",
+		},
+		"a GPU by a UUID that none has": {on("GPU-2"), []offer{onDevice(hiveThat("a", memory(64)), gpu(0, 80))}, "", "a: it has no GPU GPU-2"},
+		"no GPU wanted": {
+			on("cpu"),
+			[]offer{onDevice(hiveThat("a", memory(8)), gpu(0, 80)), hiveThat("b", memory(9))},
+			"b", "9.0 GiB of memory free",
+		},
+		"no name of a GPU is the hive's to refuse": {on("$"), []offer{hiveThat("a", memory(8))}, "a", "8.0 GiB"},
 	} {
 		got, err := chooseHive(test.offers, test.req)
 		said := got.why
