@@ -44,6 +44,9 @@ func TestSpawn(t *testing.T) {
 		w.WorkerID != "worker-llm-"+strconv.Itoa(w.Port) || w.StartedAt.Location() != time.UTC {
 		t.Errorf("it is listed as %+v", w)
 	}
+	if _, end, _ := strings.Cut(stream, "event: end"); w.InstanceID == "" || strings.Count(end, `"instance_id":"`+w.InstanceID+`"`) != 2 {
+		t.Errorf("instance %q is not the operation's and the worker's at the end of %s", w.InstanceID, stream)
+	}
 	if _, _, one := b.ask("GET", "/v1/hive/workers/"+w.WorkerID, ""); !strings.Contains(one, w.InstanceID) {
 		t.Errorf("it is %s", one)
 	}
@@ -68,6 +71,9 @@ func TestSpawnFails(t *testing.T) {
 	if op.Status != client.Failed || op.Error.ExitCode == nil || *op.Error.ExitCode == 0 ||
 		!strings.Contains(strings.Join(op.Error.LastLines, "\n"), "no-such-flag") || op.Phase != "failed" {
 		t.Errorf("it ended as %+v %+v", op, op.Error)
+	}
+	if op.WorkerID == "" || op.InstanceID == "" {
+		t.Errorf("it was about %q, %q", op.WorkerID, op.InstanceID)
 	}
 	if len(b.ids()) != 0 {
 		t.Errorf("listed are %v", b.ids())

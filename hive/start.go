@@ -173,7 +173,9 @@ func (s *spawning) event(e launch.Event) {
 	switch e.Event {
 	case launch.Leased:
 		s.worker = e.ID
-		s.op.Set(func(o *client.Operation) { o.WorkerID = e.ID })
+		s.op.Set(func(o *client.Operation) { o.WorkerID, o.InstanceID = e.ID, e.InstanceID })
+	case launch.Spawned: // once more: each attempt is another life
+		s.op.Set(func(o *client.Operation) { o.InstanceID = e.InstanceID })
 	case launch.Ready:
 		s.last, s.ready = nil, time.After(s.hive.cfg.Registering)
 	case launch.Registered:
@@ -224,7 +226,7 @@ func (h *Hive) succeeded(op *operation.Running, id string) {
 		h.failed(op, &client.Failure{Detail: fmt.Sprintf("the worker is ready, and can't be found any more: %v", err)})
 		return
 	}
-	op.End(func(o *client.Operation) { o.Worker = &w })
+	op.End(func(o *client.Operation) { o.Worker, o.InstanceID = &w, w.InstanceID })
 	h.counts.spawns.WithLabelValues(string(client.Succeeded)).Inc()
 	h.log.Info("worker spawned", "operation", op.Operation().ID, "worker", id)
 }

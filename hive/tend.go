@@ -39,7 +39,7 @@ func (h *Hive) recover() {
 	for _, e := range all {
 		h.log.Info("worker found again", "worker", e.ID, "status", e.Status, "pid", e.PID)
 		begun := client.Operation{
-			ID: e.job.Operation, HiveID: h.cfg.ID, Request: e.job.Request, WorkerID: e.ID, StartedAt: e.job.began(),
+			ID: e.job.Operation, HiveID: h.cfg.ID, Request: e.job.Request, WorkerID: e.ID, InstanceID: e.InstanceID, StartedAt: e.job.began(),
 		}
 		_, err := h.ops.Begin(begun, func(ctx context.Context, op *operation.Running) {
 			switch e.Status {

@@ -282,8 +282,8 @@ func (q *Queen) followSpawn(ctx context.Context, to *hive.Client, op *operation.
 			return
 		}
 		op.Tell(e)
-		if worker := workerOf(e); worker != "" {
-			op.Set(func(o *hive.Operation) { o.WorkerID = worker })
+		if worker, instance := workerOf(e); worker != "" {
+			op.Set(func(o *hive.Operation) { o.WorkerID, o.InstanceID = worker, instance })
 		}
 	})
 	close(over)
@@ -296,7 +296,7 @@ func (q *Queen) followSpawn(ctx context.Context, to *hive.Client, op *operation.
 	}
 	q.log.Info("a spawn has ended", "operation", id, "status", ended.Status, "worker", ended.WorkerID)
 	return func(o *hive.Operation) {
-		o.WorkerID, o.Worker, o.Error, o.Phase = ended.WorkerID, ended.Worker, ended.Error, ended.Phase
+		o.WorkerID, o.InstanceID, o.Worker, o.Error, o.Phase = ended.WorkerID, ended.InstanceID, ended.Worker, ended.Error, ended.Phase
 	}
 }
 
@@ -322,13 +322,14 @@ func (q *Queen) cancelSpawn(ctx context.Context, to *hive.Client, id string, ove
 // cancelRetry is between attempts to tell a hive that a start is not wanted any more.
 const cancelRetry = time.Second
 
-// workerOf is the id that an event names.
-func workerOf(e hive.Event) string {
+// workerOf is the worker that an event names, and which life of it.
+func workerOf(e hive.Event) (id, instance string) {
 	var told struct {
-		ID string `json:"id"`
+		ID         string `json:"id"`
+		InstanceID string `json:"instance_id"`
 	}
 	_ = json.Unmarshal(e.Data, &told) // an event that names nobody is told all the same
-	return told.ID
+	return told.ID, told.InstanceID
 }
 
 // passOn is a hive's refusal as the queen's own, where it is about what was asked for. All

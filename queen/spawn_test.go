@@ -93,11 +93,11 @@ func newMachine(t *testing.T, reg, id string, free int64, work operation.Work) *
 
 // succeeds is a start that has little to tell.
 func succeeds(_ context.Context, op *operation.Running) {
-	op.Tell(hive.Event{Name: "leased", Data: []byte(`{"event":"leased","id":"worker-llm-1"}`)})
+	op.Tell(hive.Event{Name: "leased", Data: []byte(`{"event":"leased","id":"worker-llm-1","instance_id":"one"}`)})
 	op.Pass(hive.Event{Name: "progress", Data: []byte(`{"event":"progress","id":"worker-llm-1"}`)})
 	op.Tell(hive.Event{Name: "ready", Data: []byte(`{"event":"ready","id":"worker-llm-1"}`)})
 	op.End(func(o *hive.Operation) {
-		o.WorkerID, o.Worker = "worker-llm-1", &hive.WorkerProcess{WorkerID: "worker-llm-1", Status: "ready"}
+		o.WorkerID, o.InstanceID, o.Worker = "worker-llm-1", "one", &hive.WorkerProcess{WorkerID: "worker-llm-1", Status: "ready"}
 	})
 }
 
@@ -169,7 +169,7 @@ func TestSpawn(t *testing.T) {
 	newMachine(t, reg, "big", 64<<30, succeeds)
 	url := queenOver(t, queen.Config{RegistryURL: reg}, 2)
 	events, end := spawn(t, url, `{"worker_type":"llm","model":"tiny"}`)
-	if end.Status != hive.Succeeded || end.HiveID != "big" || !strings.Contains(end.Why, "the most of 2") || end.Worker == nil || end.WorkerID != "worker-llm-1" || end.Phase != "ready" {
+	if end.Status != hive.Succeeded || end.HiveID != "big" || !strings.Contains(end.Why, "the most of 2") || end.Worker == nil || end.WorkerID != "worker-llm-1" || end.InstanceID != "one" || end.Phase != "ready" {
 		t.Errorf("it ended as %+v", end)
 	}
 	if !containsAll(events, "id: 1\n", `"event":"leased"`, "id: 2\n", `"event":"ready"`) {

@@ -63,18 +63,19 @@ const (
 
 // Operation is a spawn, from the request to the worker or the reason why there is none.
 type Operation struct {
-	ID        string         `json:"operation_id"`
-	Status    Progress       `json:"status" enum:"running,succeeded,failed"`
-	Phase     string         `json:"phase,omitempty" doc:"The event that came last."`
-	HiveID    string         `json:"hive_id,omitempty"`
-	Why       string         `json:"why,omitempty" doc:"A queen's: why she chose this hive."`
-	Request   SpawnRequest   `json:"request"`
-	WorkerID  string         `json:"worker_id,omitempty" doc:"Once it has a port."`
-	Worker    *WorkerProcess `json:"worker,omitempty" doc:"Once it has succeeded."`
-	Error     *Failure       `json:"error,omitempty" doc:"Once it has failed."`
-	StartedAt time.Time      `json:"started_at"`
-	EndedAt   time.Time      `json:"ended_at,omitzero" doc:"Once it has ended, where that is known: of an earlier life of this server it may not be."`
-	EventsURL string         `json:"events_url" doc:"Where its events are, on this server."`
+	ID         string         `json:"operation_id"`
+	Status     Progress       `json:"status" enum:"running,succeeded,failed"`
+	Phase      string         `json:"phase,omitempty" doc:"The event that came last."`
+	HiveID     string         `json:"hive_id,omitempty"`
+	Why        string         `json:"why,omitempty" doc:"A queen's: why she chose this hive."`
+	Request    SpawnRequest   `json:"request"`
+	WorkerID   string         `json:"worker_id,omitempty" doc:"Once it has a port. Ids come from ports: another worker may have it later."`
+	InstanceID string         `json:"instance_id,omitempty" doc:"The life of that worker that the operation is about."`
+	Worker     *WorkerProcess `json:"worker,omitempty" doc:"Once it has succeeded."`
+	Error      *Failure       `json:"error,omitempty" doc:"Once it has failed."`
+	StartedAt  time.Time      `json:"started_at"`
+	EndedAt    time.Time      `json:"ended_at,omitzero" doc:"Once it has ended, where that is known: of an earlier life of this server it may not be."`
+	EventsURL  string         `json:"events_url" doc:"Where its events are, on this server."`
 }
 
 // Failure is why an operation has failed.
