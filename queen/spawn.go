@@ -267,16 +267,25 @@ func (q *Queen) begin(ctx context.Context, req client.Job, where choice) (*opera
 // that it returns; nil when she goes before it.
 func (q *Queen) followSpawn(ctx context.Context, to *hive.Client, op *operation.Running) (end func(*hive.Operation)) {
 	id := op.Operation().ID
+	since := time.Now()
 	over := make(chan struct{})
-	var cancelling sync.WaitGroup
-	cancelling.Go(func() {
+	following, enough := context.WithCancel(ctx)
+	defer enough()
+	var beside sync.WaitGroup
+	var found *hive.WorkerProcess
+	beside.Go(func() {
+		if found = q.findStarted(following, to, op, since); found != nil {
+			enough()
+		}
+	})
+	beside.Go(func() {
 		select {
 		case <-op.Cancelled():
 			q.cancelSpawn(ctx, to, id, over)
 		case <-over:
 		}
 	})
-	ended, err := to.Follow(ctx, id, func(e hive.Event) {
+	ended, err := to.Follow(following, id, func(e hive.Event) {
 		if e.Seq == 0 {
 			op.Pass(e)
 			return
@@ -287,12 +296,16 @@ func (q *Queen) followSpawn(ctx context.Context, to *hive.Client, op *operation.
 		}
 	})
 	close(over)
-	cancelling.Wait()
+	enough()
+	beside.Wait()
 	switch {
 	case ctx.Err() != nil:
 		return nil
+	case err != nil && found != nil:
+		q.log.Info("a spawn has ended without its hive", "operation", id, "worker", found.WorkerID)
+		return func(o *hive.Operation) { o.InstanceID, o.Worker = found.InstanceID, found }
 	case err != nil:
-		return func(o *hive.Operation) { o.Error = &hive.Failure{Detail: "the hive lost sight of it: " + err.Error()} }
+		return func(o *hive.Operation) { o.Error = lost(o.WorkerID, err) }
 	}
 	q.log.Info("a spawn has ended", "operation", id, "status", ended.Status, "worker", ended.WorkerID)
 	return func(o *hive.Operation) {

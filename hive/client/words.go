@@ -44,7 +44,7 @@ type WorkerProcess struct {
 	Model      string    `json:"model,omitempty"`
 	Engine     string    `json:"engine"`
 	Status     string    `json:"status" enum:"starting,ready,unhealthy,restarting,stopping,orphaned,exited"`
-	PID        int       `json:"pid" doc:"0 while nothing runs."`
+	PID        int       `json:"pid" doc:"0 while nothing runs, and from a queen who knows the worker, and does not reach its hive."`
 	Restarts   int       `json:"restarts"`
 	StartedAt  time.Time `json:"started_at" doc:"Of the present life."`
 	Registry   bool      `json:"registry" doc:"Whether it is registered with the registry now."`
