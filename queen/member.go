@@ -23,6 +23,7 @@ type member struct {
 
 	listed   registry.Status // what the registry's last list says; "" when it is not on it
 	listedAt time.Time       // since when the list says that, or said it last
+	heard    time.Time       // when the registry last heard of it that calls it offline, by our clock; zero if that can't be told
 	sighted  time.Time       // when the list said last that it is online, if it no longer does
 	left     bool            // it was on this registry's list and is no more
 	offlined bool            // it is on no list, and was offline on the last that it was on
@@ -61,11 +62,11 @@ type clock struct {
 }
 
 // status: registered when known, online from the first sign of life on, offline
-// after a silence, or when the registry says so, or said so last, and no later beat
-// denies it; or when it left the registry and never beat here.
+// after a silence, or when the registry says so, or said so last, and no beat since it
+// fell silent there denies it; or when it left the registry and never beat here.
 func (m member) status(c clock) registry.Status {
 	switch {
-	case (m.listed == registry.Offline || m.offlined) && !m.beat.After(m.listedAt):
+	case (m.listed == registry.Offline || m.offlined) && !m.beat.After(m.doubtful()):
 		return registry.Offline
 	case m.left && m.beat.IsZero():
 		return registry.Offline
@@ -84,6 +85,25 @@ func (m member) lastSign(c clock) time.Time {
 		return latest(m.beat, m.sighted, c.looked)
 	}
 	return latest(m.beat, m.sighted)
+}
+
+// doubtful is up to when beats here say nothing against a registry that calls the member
+// offline. Who beats in both places does so at different moments, so that the last beat here may be
+// a little later than the last one there: by half of the silence that the registry waits for.
+func (m member) doubtful() time.Time {
+	if m.heard.IsZero() {
+		return m.listedAt
+	}
+	return m.heard.Add(m.listedAt.Sub(m.heard) / 2)
+}
+
+// lastSeen is lastSign as people are told it: of those that the registry calls offline we know
+// better when that was than by when it said so.
+func (m member) lastSeen(c clock) time.Time {
+	if m.listed != registry.Online && !m.heard.IsZero() {
+		return latest(m.beat, m.heard)
+	}
+	return m.lastSign(c)
 }
 
 // since is when the present silence began.

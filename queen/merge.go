@@ -18,6 +18,7 @@ type book struct {
 	epoch     string    // of the registry whose list is in here
 	revision  uint64    // of that list
 	looked    time.Time // when the registry was last heard
+	offset    offset    // of its clock
 	stale     bool      // a member was replaced or dismissed since: the list is to be merged again
 }
 
@@ -33,6 +34,10 @@ func merge(b book, snap registry.Snapshot, c clock) book {
 		next.members = map[key]member{}
 	}
 	sameEpoch := b.epoch == snap.Epoch
+	if sameEpoch {
+		next.offset = b.offset
+	}
+	next.offset.learn(snap.Queen, c)
 	listed := make(map[key]bool, len(snap.Workers)+len(snap.Hives))
 	for _, entries := range [][]registry.Entry{snap.Workers, snap.Hives} {
 		for _, e := range entries {
@@ -53,6 +58,7 @@ func merge(b book, snap registry.Snapshot, c clock) book {
 // epoch in it and is not stale. What the lists have in common costs next to nothing.
 func (b *book) amend(before, snap registry.Snapshot, c clock) {
 	b.revision = snap.Revision
+	b.offset.learn(snap.Queen, c)
 	for _, lists := range [][2][]registry.Entry{{before.Workers, snap.Workers}, {before.Hives, snap.Hives}} {
 		differences(lists[0], lists[1], func(was, is *registry.Entry) {
 			switch {
@@ -76,10 +82,18 @@ func (next *book) put(b book, e registry.Entry, sameEpoch bool, c clock) bool {
 	}
 	delete(next.dismissed, k)
 	held, known := b.members[k]
+	next.offset.learn(&e, c)
 	if known && outlives(held, e, c) {
 		return false
 	}
-	next.members[k] = updated(held, known, e, c)
+	m := updated(held, known, e, c)
+	switch {
+	case m.listed != registry.Offline:
+		m.heard = time.Time{}
+	case !known || held.listed != m.listed || held.InstanceID != m.InstanceID:
+		m.heard = next.offset.here(e.LastSeen)
+	}
+	next.members[k] = m
 	return true
 }
 

@@ -77,7 +77,7 @@ func registeredAgain(held, fresh member, c clock) member {
 	m.direct, m.ask = true, inquiry{}
 	m.left, m.offlined = false, false
 	if held.status(c) == registry.Offline { // it starts over: online with its next beat
-		m.beat, m.sighted, m.known = time.Time{}, time.Time{}, c.now
+		m.beat, m.sighted, m.heard, m.known = time.Time{}, time.Time{}, time.Time{}, c.now
 	}
 	return m
 }
@@ -276,7 +276,7 @@ func workerView(m member, c clock) client.Worker {
 	w := client.Worker{
 		WorkerID: m.ID, InstanceID: m.InstanceID, Hostname: m.Hostname, Port: m.Port,
 		WorkerType: m.WorkerType, Model: m.Model, Status: m.status(c), SpawnedBy: m.spawnedBy,
-		KnownFrom: []string{}, RegisteredAt: m.registeredAt.UTC(), LastSeen: m.lastSign(c).UTC(), Metadata: m.Metadata,
+		KnownFrom: []string{}, RegisteredAt: m.registeredAt.UTC(), LastSeen: m.lastSeen(c).UTC(), Metadata: m.Metadata,
 	}
 	if m.direct {
 		w.KnownFrom = append(w.KnownFrom, "queen")
@@ -291,7 +291,7 @@ func workerView(m member, c clock) client.Worker {
 func hiveView(m member, c clock) client.Hive {
 	h := client.Hive{
 		HiveID: m.ID, InstanceID: m.InstanceID, Hostname: m.Hostname, Port: m.Port, Status: m.status(c),
-		RegisteredAt: m.registeredAt.UTC(), LastSeen: m.lastSign(c).UTC(), Metadata: m.Metadata,
+		RegisteredAt: m.registeredAt.UTC(), LastSeen: m.lastSeen(c).UTC(), Metadata: m.Metadata,
 	}
 	h.Capabilities, h.CapabilitiesFrom = m.capabilities()
 	return h

@@ -51,7 +51,7 @@ type Worker struct {
 	SpawnedBy        string          `json:"spawned_by,omitempty"`
 	KnownFrom        []string        `json:"known_from" enum:"queen,registry" doc:"queen: registered here; registry: seen there."`
 	RegisteredAt     time.Time       `json:"registered_at"`
-	LastSeen         time.Time       `json:"last_seen,omitzero" doc:"Not there before the first sign of life."`
+	LastSeen         time.Time       `json:"last_seen,omitzero" doc:"By her clock: its last heartbeat to her, or to the registry, if that calls it offline. Now, while that calls it online: it does not tell of each heartbeat. Not there before the first sign of life."`
 	Capabilities     map[string]any  `json:"capabilities,omitempty"`
 	CapabilitiesFrom string          `json:"capabilities_from,omitempty" enum:"worker,spawner" doc:"Whose word they are."`
 	Metadata         map[string]any  `json:"metadata,omitempty"`
@@ -65,7 +65,7 @@ type Hive struct {
 	Port             int             `json:"port"`
 	Status           registry.Status `json:"status" enum:"registered,online,offline"`
 	RegisteredAt     time.Time       `json:"registered_at"`
-	LastSeen         time.Time       `json:"last_seen,omitzero"`
+	LastSeen         time.Time       `json:"last_seen,omitzero" doc:"As a worker's."`
 	Capabilities     map[string]any  `json:"capabilities,omitempty"`
 	CapabilitiesFrom string          `json:"capabilities_from,omitempty" enum:"hive,spawner"`
 	Metadata         map[string]any  `json:"metadata,omitempty"`
