@@ -101,9 +101,9 @@ type Spec struct {
 	// Live is asked while the child is ready; none when its Check is nil, or its
 	// Period negative.
 	Live Probe
-	// Stall fails a start that showed no sign of life for so long: no line of output,
-	// no CPU, memory or I/O to speak of, no "loading" answer. 2 min when zero, off
-	// when negative.
+	// Stall fails a start that showed no sign of life for so long: no line of output
+	// but those that each probe brings, no CPU, memory or I/O to speak of, no "loading"
+	// answer. 2 min when zero, off when negative.
 	Stall time.Duration
 	// StartLimit fails a start that takes longer, whatever it shows. Off when zero or
 	// negative.

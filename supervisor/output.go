@@ -3,6 +3,7 @@ package supervisor
 import (
 	"regexp"
 	"sync"
+	"time"
 )
 
 const keptLines = 200 // of one life, for errors and log-line probes
@@ -14,7 +15,8 @@ type output struct {
 
 	mu      sync.Mutex
 	kept    []string
-	count   int
+	signs   int // lines that are signs of life
+	probes  echoes
 	watched map[*regexp.Regexp]bool // whether one matched
 }
 
@@ -38,7 +40,9 @@ func (o *output) take(l Line) {
 func (o *output) keep(l Line) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.count++
+	if !o.probes.echo(l.Text, time.Now()) {
+		o.signs++
+	}
 	if len(o.kept) == keptLines {
 		o.kept = append(o.kept[:0], o.kept[1:]...)
 	}
@@ -63,10 +67,24 @@ func (o *output) logged(re *regexp.Regexp) bool {
 	return o.watched[re]
 }
 
-func (o *output) lines() int {
+// lifeSigns counts the lines that the child did not print merely because it was probed.
+func (o *output) lifeSigns() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.count
+	return o.signs
+}
+
+// probing and probed are told of each readiness probe.
+func (o *output) probing() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.probes.begin(time.Now())
+}
+
+func (o *output) probed() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.probes.end(time.Now())
 }
 
 // last returns up to n of the newest lines.

@@ -24,13 +24,14 @@ type Probe struct {
 	// Timeout bounds one Check; 2 s when zero, none when negative.
 	Timeout time.Duration
 	// Period is the pause between two liveness checks; 5 s when zero; when negative there
-	// are none. Readiness is asked after 5 ms at first, easing off to 250 ms, and whenever
-	// a line of output comes.
+	// are none. Readiness is asked after 5 ms at first, easing off to 250 ms, and sooner
+	// when a line of output comes after some silence.
 	Period time.Duration
 	// Failures in a row make a ready child unhealthy; 3 when zero.
 	Failures int
 
-	notify string // the name of the socket that it waits at; see Notify
+	notify    string // the name of the socket that it waits at; see Notify
+	unnoticed bool   // the child does not notice that it is asked, and so prints nothing for it
 }
 
 // Child is what a probe may know of the child it asks.
@@ -137,7 +138,8 @@ func TCP(addr string) Probe {
 // lines don't count.
 func LogLine(pattern *regexp.Regexp) Probe {
 	return Probe{
-		Name: fmt.Sprintf("a line of output like %q", pattern),
+		Name:      fmt.Sprintf("a line of output like %q", pattern),
+		unnoticed: true,
 		Check: func(_ context.Context, c Child) error {
 			if c.Logged(pattern) {
 				return nil

@@ -13,6 +13,7 @@ import (
 const (
 	firstPoll = 5 * time.Millisecond
 	lastPoll  = 250 * time.Millisecond
+	firstGap  = time.Millisecond       // between a probe and one that output hastens
 	lookEvery = 500 * time.Millisecond // at a starting child's vitals
 )
 
@@ -71,11 +72,17 @@ type waitingFor struct {
 }
 
 // pass asks a probe until it passes, quickly at first, and at once when the child
-// prints something: servers like to say that they listen.
+// prints something: servers like to say that they listen. Those that log each probe
+// are not to be asked in a flood for that. So output hastens a probe only after a gap
+// that doubles each time there was some, until it is as long as the usual wait, and
+// that is short again after a wait in silence.
 func (l *life) pass(ctx context.Context, p Probe, waiting chan waitingFor) error {
 	replace(waiting, waitingFor{probe: p.Name, err: errNotYet}) // its first answer may be long in coming
+	gap := firstGap
 	for wait := firstPoll; ; wait = min(wait*5/4, lastPoll) {
+		l.out.probing()
 		err := l.ask(ctx, p)
+		l.out.probed()
 		switch {
 		case err == nil:
 			return nil
@@ -85,12 +92,39 @@ func (l *life) pass(ctx context.Context, p Probe, waiting chan waitingFor) error
 			return fmt.Errorf("%s: %w", p.Name, err)
 		}
 		replace(waiting, waitingFor{probe: p.Name, err: err, loading: isLoading(err)})
-		if !pause(ctx, wait, l.out.more) {
+		gap = min(gap, wait)
+		if !pause(ctx, gap, nil) {
 			return ctx.Err()
 		}
-		if !pause(ctx, firstPoll/5, nil) { // a flood of output is no reason to ask in a flood
+		spoke, going := l.listen(ctx, wait-gap)
+		switch {
+		case !going:
 			return ctx.Err()
+		case spoke && !p.unnoticed:
+			gap *= 2
+		default:
+			gap = firstGap
 		}
+	}
+}
+
+// listen waits for so long, or until the child prints something or has done so since
+// the last time.
+func (l *life) listen(ctx context.Context, d time.Duration) (spoke, going bool) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-l.out.more: // looked at first: without a wait, both are there
+		return true, ctx.Err() == nil
+	default:
+	}
+	select {
+	case <-l.out.more:
+		return true, ctx.Err() == nil
+	case <-t.C:
+		return false, ctx.Err() == nil
+	case <-ctx.Done():
+		return false, false
 	}
 }
 
@@ -110,7 +144,7 @@ func (l *life) look(ctx context.Context, ready <-chan struct{}, waiting <-chan w
 	var (
 		seen     Vitals
 		before   Usage
-		lines    int
+		signs    int
 		lastSign = l.began
 		lastLook = l.began
 	)
@@ -127,10 +161,10 @@ func (l *life) look(ctx context.Context, ready <-chan struct{}, waiting <-chan w
 		}
 		now := time.Now()
 		usage := UsageOf(ctx, l.child.Pids())
-		sign := alive(before, usage, now.Sub(lastLook)) || l.out.lines() > lines
+		sign := alive(before, usage, now.Sub(lastLook)) || l.out.lifeSigns() > signs
 		spoke, status := l.says.look(now)
 		sign, seen.Status = sign || spoke, status
-		before, lines, lastLook = usage, l.out.lines(), now
+		before, signs, lastLook = usage, l.out.lifeSigns(), now
 		select {
 		case w := <-waiting:
 			sign = sign || w.loading

@@ -2,6 +2,7 @@ package supervisor_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -21,7 +22,10 @@ import (
 	"github.com/rbee-launch/rbee-launch/supervisor/guard"
 )
 
-const serveEnv = "SUPERVISOR_TEST_SERVE"
+const (
+	serveEnv = "SUPERVISOR_TEST_SERVE"
+	logEnv   = "SUPERVISOR_TEST_LOG"
+)
 
 func TestMain(m *testing.M) {
 	guard.Main()
@@ -37,6 +41,12 @@ func TestMain(m *testing.M) {
 // serve is a small server: /health answers 200, or 503 as long as a file "loading"
 // is in its folder.
 func serve(addr string) {
+	if os.Getenv(logEnv) != "" {
+		http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+			fmt.Println(time.Now().Format(time.RFC3339), rand.Text(), r.RemoteAddr, "GET", r.URL.Path)
+			http.NotFound(w, r)
+		})
+	}
 	http.HandleFunc("/health", func(w http.ResponseWriter, _ *http.Request) {
 		if _, err := os.Stat("loading"); err == nil {
 			w.WriteHeader(http.StatusServiceUnavailable)
@@ -63,6 +73,13 @@ func server(addr, dir string) supervisor.Spec {
 		Argv: []string{os.Args[0]}, Env: append(os.Environ(), serveEnv+"="+addr), Dir: dir, Addr: addr,
 		Ready: []supervisor.Probe{supervisor.HTTP("http://" + addr + "/health")},
 	}
+}
+
+// logged is server, of the kind that logs each request, with its time and an id.
+func logged(addr, dir string) supervisor.Spec {
+	spec := server(addr, dir)
+	spec.Env = append(spec.Env, logEnv+"=1")
+	return spec
 }
 
 func script(text string) supervisor.Spec {
@@ -182,6 +199,22 @@ func TestStall(t *testing.T) {
 	e := wantErr[*supervisor.NotReadyError](t, start(t, supervisor.Config{}, spec))
 	if !e.Stalled || e.Seen.LastLine != "last words" || !strings.Contains(e.Error(), "refused") {
 		t.Errorf("got %v, %+v", e, e.Seen)
+	}
+}
+
+// Lines that are but the echo of our own questions bring neither more questions nor
+// signs of life.
+func TestServerThatLogsItsProbes(t *testing.T) {
+	addr := freeAddr(t)
+	spec := logged(addr, t.TempDir())
+	spec.Ready = []supervisor.Probe{supervisor.HTTP("http://" + addr + "/nosuch")}
+	spec.Stall, spec.StartLimit = 2*time.Second, time.Minute
+	r := start(t, supervisor.Config{}, spec)
+	if e := wantErr[*supervisor.NotReadyError](t, r); !e.Stalled {
+		t.Error("not a stall:", e)
+	} else if most := 40 + 6*int(e.Seen.Elapsed.Seconds()); len(r.lines) < 5 || len(r.lines) > most {
+		// Without its lines it is asked 18 times until the pause is 250 ms.
+		t.Errorf("asked %d times in %s, want %d at most", len(r.lines), e.Seen.Elapsed, most)
 	}
 }
 
