@@ -48,6 +48,7 @@ type Vitals struct {
 	IO       uint64        `json:"io_bytes"`            // read and written by its tree
 	LastLine string        `json:"last_line,omitempty"` // of its output
 	Waiting  string        `json:"waiting,omitempty"`   // the probe that has not passed, and what it said
+	Answered bool          `json:"answered,omitempty"`  // what it said is more than "not yet": a status, an error
 	Status   string        `json:"status,omitempty"`    // what the child says of itself, where a Notify probe listens
 }
 

@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"regexp"
-	"strings"
 	"time"
 
 	"github.com/rbee-launch/rbee-launch/supervisor/guard"
@@ -100,8 +98,7 @@ func HTTPStatus(target string, pass, loading int) Probe {
 			if resp.StatusCode == pass || (pass == 0 && resp.StatusCode >= 200 && resp.StatusCode <= 399) {
 				return nil
 			}
-			body, _ := io.ReadAll(io.LimitReader(resp.Body, 256)) // only for the message
-			err = fmt.Errorf("answers %s %s", resp.Status, strings.Join(strings.Fields(string(body)), " "))
+			err = errors.New("answers " + said(resp))
 			if resp.StatusCode == loading {
 				return Loading(err)
 			}
@@ -144,7 +141,7 @@ func LogLine(pattern *regexp.Regexp) Probe {
 			if c.Logged(pattern) {
 				return nil
 			}
-			return errors.New("not seen yet")
+			return errUnseen
 		},
 	}
 }

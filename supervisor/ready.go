@@ -168,7 +168,7 @@ func (l *life) look(ctx context.Context, ready <-chan struct{}, waiting <-chan w
 		select {
 		case w := <-waiting:
 			sign = sign || w.loading
-			seen.Waiting = fmt.Sprintf("%s: %v", w.probe, w.err)
+			seen.Waiting, seen.Answered = fmt.Sprintf("%s: %v", w.probe, w.err), telling(w.err)
 		default:
 		}
 		if sign {

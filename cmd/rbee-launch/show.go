@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 
@@ -58,7 +60,7 @@ func (s *show) event(e launch.Event) {
 	}
 	switch e.Event {
 	case launch.Progress:
-		s.status.draw(progressLine(e))
+		s.status.progress(e)
 	case launch.Leased:
 		s.status.draw(e.ID + ": starting")
 	case launch.Spawned:
@@ -256,8 +258,15 @@ func (s *show) printJSON(e launch.Event) {
 	s.print(s.stdout, string(line)+"\n")
 }
 
-// progressLine is what a start shows of itself.
-func progressLine(e launch.Event) string {
+const (
+	between    = " · " // the parts of a progress line
+	leastShown = 24    // characters of a part that are worth showing
+)
+
+// progressLine is what a start shows of itself, in n characters. What a probe was answered
+// and the last line of output come in the order of what they tell, and each that has no
+// room is shortened in itself.
+func progressLine(e launch.Event, n int) string {
 	parts := []string{fmt.Sprintf("%s: starting, %.1f s", e.ID, e.Seen.Elapsed.Seconds())}
 	switch {
 	case e.Seen.RSS > 0 && e.ModelBytes > 0:
@@ -268,13 +277,19 @@ func progressLine(e launch.Event) string {
 	if e.Seen.Status != "" {
 		parts = append(parts, e.Seen.Status)
 	}
-	if e.Seen.LastLine != "" {
-		parts = append(parts, e.Seen.LastLine)
+	line := plain(strings.Join(parts, between)) // what a child prints may hold anything
+	more := []string{plain(e.Seen.LastLine), plain(e.Seen.Waiting)}
+	if e.Seen.Answered {
+		slices.Reverse(more)
 	}
-	if e.Seen.Waiting != "" {
-		parts = append(parts, e.Seen.Waiting)
+	for i, text := range more {
+		room := n - utf8.RuneCountInString(line+between)
+		if text == "" || room < leastShown && i > 0 {
+			continue
+		}
+		line += between + shorten(text, max(room, 1))
 	}
-	return strings.Join(parts, " · ")
+	return shorten(line, n)
 }
 
 // status is one line at the bottom of a terminal that is drawn again and again.
@@ -300,16 +315,28 @@ func newStatus(w io.Writer, to *printer) *status {
 	return s
 }
 
-func (s *status) draw(text string) {
-	if s == nil {
-		return
+// progress draws how a start goes.
+func (s *status) progress(e launch.Event) {
+	if s != nil {
+		s.draw(progressLine(e, s.room()))
 	}
+}
+
+// room is how many characters fit in the line.
+func (s *status) room() int {
 	width, _, err := term.GetSize(s.fd)
 	if err != nil || width < 20 {
 		width = 80
 	}
+	return width - 1
+}
+
+func (s *status) draw(text string) {
+	if s == nil {
+		return
+	}
 	// What a child prints may hold anything: only what is plain reaches the terminal.
-	line := shorten(plain(text), width-1)
+	line := shorten(plain(text), s.room())
 	bright := ""
 	if s.dim != "" {
 		bright = "\x1b[0m"

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rbee-launch/rbee-launch/internal/cli"
 	"github.com/rbee-launch/rbee-launch/launch"
+	"github.com/rbee-launch/rbee-launch/supervisor"
 )
 
 // The line that a launch is about is printed even if the launch is stopped before it
@@ -53,6 +55,56 @@ func TestPlain(t *testing.T) {
 func TestPlainLines(t *testing.T) {
 	if got := plainLines("one\x1b[2J\n  two\r\n"); got != "one\n  two\n" {
 		t.Errorf("%q", got)
+	}
+}
+
+// What tells more of a start comes first, and nothing is cut across two things.
+func TestProgressLine(t *testing.T) {
+	const access = `127.0.0.1 - - [26/Nov/2026 01:24:44] "GET /nosuch HTTP/1.1" 404 -`
+	for _, test := range []struct {
+		name string
+		seen supervisor.Vitals
+		n    int
+		want string
+	}{
+		{
+			"an answer",
+			supervisor.Vitals{Answered: true, LastLine: access, Waiting: "GET http://h/nosuch: answers 404 Not Found"},
+			99,
+			`x: starting, 2.0 s · GET http://h/nosuch: answers 404 Not Found · 127.0.0.1 - - [2… HTTP/1.1" 404 -`,
+		},
+		{
+			"an answer and no room",
+			supervisor.Vitals{Answered: true, LastLine: access, Waiting: "GET http://h/nosuch: answers 404 Not Found"},
+			79,
+			`x: starting, 2.0 s · GET http://h/nosuch: answers 404 Not Found`,
+		},
+		{
+			"an answer without any output",
+			supervisor.Vitals{Answered: true, Waiting: "GET http://h/nosuch: answers 404 Not Found"},
+			50,
+			`x: starting, 2.0 s · GET http://h/n… 404 Not Found`,
+		},
+		{
+			"not yet",
+			supervisor.Vitals{LastLine: "loading 30 %", Waiting: "GET http://h/health: connection refused"},
+			99,
+			`x: starting, 2.0 s · loading 30 % · GET http://h/health: connection refused`,
+		},
+		{
+			"not yet and no room",
+			supervisor.Vitals{LastLine: "loading 30 %", Waiting: "GET http://h/health: connection refused"},
+			50,
+			`x: starting, 2.0 s · loading 30 %`,
+		},
+		{"nothing", supervisor.Vitals{}, 50, `x: starting, 2.0 s`},
+		{"no room at all", supervisor.Vitals{LastLine: "loading 30 %"}, 15, ""},
+	} {
+		test.seen.Elapsed = 2 * time.Second
+		got := progressLine(launch.Event{ID: "x", Seen: test.seen}, test.n)
+		if test.want != "" && got != test.want || len([]rune(got)) > test.n {
+			t.Errorf("%s: %q, not %q", test.name, got, test.want)
+		}
 	}
 }
 

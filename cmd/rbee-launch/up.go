@@ -223,7 +223,7 @@ func (s *stackShow) event(e launch.Event) {
 	defer s.mu.Unlock()
 	switch e.Event {
 	case launch.Progress:
-		s.status.draw(progressLine(e))
+		s.status.progress(e)
 	case launch.Leased:
 	case launch.Stopping:
 		if !s.stopping {
