@@ -85,6 +85,7 @@ type session struct {
 	state    State
 	known    bool // heartbeats may do: no one has said ErrUnknown since the last registration
 	sent     bool // a registration may have arrived, so one has to be taken back
+	arrived  bool // one has
 	failures int  // in a row
 }
 
@@ -134,7 +135,7 @@ func (s *session) register(ctx context.Context) error {
 	// A request that was given up, or whose answer was lost, may have been heard.
 	s.sent = s.sent || !(errors.Is(err, ErrConflict) || errors.Is(err, ErrSuperseded))
 	if err == nil {
-		s.known = true
+		s.known, s.arrived = true, true
 		if beat > 0 {
 			s.interval = min(s.interval, beat)
 		}
@@ -223,7 +224,11 @@ func (s *session) farewell(ctx context.Context) {
 	case err == nil, errors.Is(err, ErrUnknown), errors.Is(err, ErrSuperseded):
 		s.enter(State{})
 	default:
-		s.log.Warn("not unregistered: the registrar will notice the silence", "err", err)
+		say := s.log.Warn
+		if !s.arrived {
+			say = s.log.Debug // one that was never there lists nobody
+		}
+		say("not unregistered: the registrar will notice the silence", "err", err)
 		s.enter(State{Err: err})
 	}
 }

@@ -262,16 +262,18 @@ func TestFarewells(t *testing.T) {
 		desk *desk
 		want string
 		took time.Duration
+		warn bool // of a farewell that was not heard
 	}{
-		{"never healthy", registry.Announcement{Healthy: unhealthy}, &desk{}, "", 0},
-		{"refused", registry.Announcement{}, &desk{away: registry.ErrConflict}, "register", 0},
-		{"an answer lost", registry.Announcement{}, &desk{away: registry.ErrUnreachable}, "register unregister", 0},
-		{"no answer to the farewell", registry.Announcement{}, &desk{slow: true}, "register heartbeat", 2 * time.Second},
-		{"a shorter limit", registry.Announcement{Farewell: time.Second}, &desk{slow: true}, "register heartbeat", time.Second},
+		{"never healthy", registry.Announcement{Healthy: unhealthy}, &desk{}, "", 0, false},
+		{"refused", registry.Announcement{}, &desk{away: registry.ErrConflict}, "register", 0, false},
+		{"an answer lost", registry.Announcement{}, &desk{away: registry.ErrUnreachable}, "register unregister", 0, false},
+		{"no answer to the farewell", registry.Announcement{}, &desk{slow: true}, "register heartbeat", 2 * time.Second, true},
+		{"a shorter limit", registry.Announcement{Farewell: time.Second}, &desk{slow: true}, "register heartbeat", time.Second, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				tt.a.To = tt.desk
+				var said bytes.Buffer
+				tt.a.To, tt.a.Log = tt.desk, slog.New(slog.NewTextHandler(&said, nil))
 				end := announce(&tt.a)
 				time.Sleep(time.Minute)
 				stopped := time.Now()
@@ -281,6 +283,9 @@ func TestFarewells(t *testing.T) {
 				}
 				if got := story(tt.desk.taken()); got != tt.want {
 					t.Errorf("it did %q, want %q", got, tt.want)
+				}
+				if warned := strings.Contains(said.String(), "not unregistered"); warned != tt.warn {
+					t.Errorf("warned of a farewell that was not heard: %t, want %t", warned, tt.warn)
 				}
 			})
 		})
