@@ -98,6 +98,13 @@ func (c *upCmd) Run(call *cli.Call) error {
 	if call.Context.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil // stopped while it came up
 	}
+	var part *stack.NotUpError
+	if errors.As(err, &part) && errors.Is(err, stack.ErrStopped) {
+		if !c.Quiet {
+			show.print(call.Stderr, fmt.Sprintf("rbee-launch: %s was stopped, and so all is down\n", part.Part))
+		}
+		return nil
+	}
 	return c.lost(call, err)
 }
 
@@ -111,6 +118,9 @@ func (c *upCmd) lost(call *cli.Call, err error) error {
 	default:
 		return err // what a stranger holds no other up is about to bring up
 	}
+	if there := c.partly(call.Context); there != nil {
+		err = there
+	}
 	fmt.Fprintf(call.Stderr, "rbee-launch: %v: waiting for that to be up\n", err)
 	limit := time.NewTimer(5 * time.Second)
 	defer limit.Stop()
@@ -120,18 +130,55 @@ func (c *upCmd) lost(call *cli.Call, err error) error {
 		}
 		select {
 		case <-time.After(100 * time.Millisecond):
+			continue
 		case <-limit.C:
-			return err
 		case <-call.Context.Done():
-			return err
 		}
+		if there := c.partly(call.Context); there != nil {
+			return there
+		}
+		return err
 	}
+}
+
+// partly says what of a stack is there at our ports, and what is missing; nil where
+// nothing is.
+func (c *upCmd) partly(ctx context.Context) error {
+	ctx = context.WithoutCancel(ctx) // asked at the end, too; the clients have limits of their own
+	registryURL, queenURL := c.urls()
+	hasRegistry, hasQueen := isRegistry(ctx, registryURL), isQueen(ctx, queenURL)
+	with := ""
+	if registryURL != registry.DefaultURL {
+		with = " --registry-url " + registryURL
+	}
+	queen := fmt.Sprintf("'rbee-launch queen --listen 0.0.0.0:%d%s'", c.QueenPort, with)
+	worker := fmt.Sprintf("'rbee-launch worker%s'", with)
+	var there error
+	var add string
+	switch {
+	case hasRegistry && hasQueen:
+		there = fmt.Errorf("a registry is up at %s and a queen at %s, but no worker", registryURL, queenURL)
+		add = worker
+	case hasRegistry:
+		there = fmt.Errorf("a registry is up at %s, but no queen at %s", registryURL, queenURL)
+		add = queen + " and " + worker
+	case hasQueen:
+		there = fmt.Errorf("a queen is up at %s, but no registry at %s", queenURL, registryURL)
+		add = fmt.Sprintf("'rbee-launch registry --listen 0.0.0.0:%d' and %s", c.RegistryPort, worker)
+	default:
+		return nil
+	}
+	return cli.WithCode(cli.CodeLaunchFailed, cli.WithHint(there, "%s add what is missing; other ports make another stack, --help says how", add))
+}
+
+// urls are where the registry and the queen of our ports are.
+func (c *upCmd) urls() (registryURL, queenURL string) {
+	return launch.Target{Host: "127.0.0.1", Port: c.RegistryPort}.URL(), launch.Target{Host: "127.0.0.1", Port: c.QueenPort}.URL()
 }
 
 // already reports whether a stack is up at our ports, and says where.
 func (c *upCmd) already(call *cli.Call) (bool, error) {
-	registryURL := launch.Target{Host: "127.0.0.1", Port: c.RegistryPort}.URL()
-	queenURL := launch.Target{Host: "127.0.0.1", Port: c.QueenPort}.URL()
+	registryURL, queenURL := c.urls()
 	if !isRegistry(call.Context, registryURL) || !isQueen(call.Context, queenURL) {
 		return false, nil
 	}

@@ -52,6 +52,9 @@ type Up struct {
 	Guard                   *guard.Guard // for what is to end with the stack
 }
 
+// ErrStopped is in the NotUpError of a part that was stopped on somebody's command.
+var ErrStopped = errors.New("it was stopped")
+
 // NotUpError means that a part of the stack did not come up, or did not stay.
 type NotUpError struct {
 	Part string
@@ -125,7 +128,7 @@ func (p *part) gone() error {
 	switch {
 	case err != nil:
 	case p.stopped:
-		err = errors.New("it was stopped")
+		err = ErrStopped
 	default:
 		err = errors.New("it ended by itself")
 	}
