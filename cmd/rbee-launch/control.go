@@ -18,7 +18,7 @@ import (
 // somebody names launches: ids, or all.
 type somebody struct {
 	IDs []string `arg:"" optional:"" name:"id" help:"Their ids, or as much of each as tells it from the others." complete:"launched" placeholder:"ID"`
-	All bool     `help:"All of them."`
+	All bool     `help:"All of them." env:"-"`
 }
 
 // Validate is called by kong.

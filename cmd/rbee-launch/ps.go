@@ -17,7 +17,7 @@ const watchEvery = 500 * time.Millisecond
 type psCmd struct {
 	listFlags
 	Watch       bool   `short:"w" help:"Go on, and print the list whenever it has changed."`
-	All         bool   `help:"List everybody else whom the registry knows, too: of other users and machines."`
+	All         bool   `help:"List everybody else whom the registry knows, too: of other users and machines." env:"-"`
 	RegistryURL string `name:"registry-url" help:"The registry that --all asks (default: ${default})." default:"${registry}" placeholder:"URL"`
 	credentialFlags
 }

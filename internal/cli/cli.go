@@ -50,7 +50,7 @@ type Call struct {
 }
 
 // Parser is the app's command line as kong knows it. Every flag has an environment
-// variable, RBEE_ and its name.
+// variable, RBEE_ and its name, but those with the tag env:"-".
 func (app App) Parser() (*kong.Kong, error) {
 	options := append([]kong.Option{
 		kong.Name(app.Name), kong.Description(app.About), kong.UsageOnError(),
