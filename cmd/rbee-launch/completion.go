@@ -2,12 +2,15 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
 
+	"github.com/rbee-launch/rbee-launch/engines"
 	"github.com/rbee-launch/rbee-launch/internal/cli"
+	"github.com/rbee-launch/rbee-launch/launch"
 )
 
 type completionCmd struct {
@@ -70,8 +73,8 @@ func (c *completeCmd) Run(call *cli.Call) error {
 	return nil
 }
 
-// idsOf lists the ids that an argument with the tag complete:"KIND" may become. What
-// can't be found out completes nothing.
+// idsOf lists what an argument or a flag's value with the tag complete:"KIND" may become.
+// What can't be found out completes nothing.
 func idsOf(kind string) []string {
 	var ids []string
 	switch kind {
@@ -79,6 +82,12 @@ func idsOf(kind string) []string {
 		ids, _ = launchedIDs()
 	case "logged":
 		ids, _ = loggedIDs()
+	case "engine":
+		if catalog, err := engines.Load(os.Getenv("RBEE_ENGINE_FILE")); err == nil {
+			for _, e := range catalog.List(launch.FindEngine) {
+				ids = append(ids, e.Name)
+			}
+		}
 	}
 	return ids
 }
@@ -112,7 +121,7 @@ func candidates(node *kong.Node, words []string, idsOf func(kind string) []strin
 	var all []string
 	switch {
 	case wanted != nil:
-		all = wanted.EnumSlice()
+		all = append(wanted.EnumSlice(), idsOf(wanted.Tag.Get("complete"))...)
 	case strings.HasPrefix(last, "-"):
 		for _, group := range node.AllFlags(true) {
 			for _, f := range group {

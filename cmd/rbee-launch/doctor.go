@@ -25,7 +25,7 @@ import (
 
 type doctorCmd struct {
 	JSON        bool        `help:"Print one JSON array."`
-	Ports       ports.Range `help:"The range that launches take ports from." default:"${ports}" placeholder:"FIRST-LAST"`
+	Ports       ports.Range `help:"The range that launches take ports from (default: ${default})." default:"${ports}" placeholder:"FIRST-LAST"`
 	RegistryURL string      `name:"registry-url" help:"The registry; empty for none (default: ${default})." default:"${registry}" placeholder:"URL"`
 	QueenURL    *string     `name:"queen-url" help:"The queen; empty for none (default: the one the registry knows, else ${queen})." placeholder:"URL"`
 	EngineFile  string      `help:"Your own engine profiles (default: engines.yaml in the configuration folder)." placeholder:"FILE"`

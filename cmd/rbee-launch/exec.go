@@ -13,7 +13,7 @@ import (
 
 type execCmd struct {
 	ID      program.ID `help:"Its id (default: worker-TYPE-PORT)." placeholder:"ID"`
-	Type    string     `help:"The worker type it registers as." default:"exec" placeholder:"TYPE"`
+	Type    string     `help:"The worker type it registers as (default: ${default})." default:"exec" placeholder:"TYPE"`
 	Program []string   `arg:"" help:"The program and its arguments, after '--'. {port} and {host} are filled in; PORT and HOST are in its environment." placeholder:"PROGRAM"`
 	healthFlags
 	placeFlags

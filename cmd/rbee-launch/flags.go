@@ -19,17 +19,14 @@ import (
 
 // placeFlags say where a child is.
 type placeFlags struct {
-	Port      int         `help:"The one port to have (default: a free one of --ports)." placeholder:"N" group:"where"`
-	Ports     ports.Range `help:"The range to take a free port from." default:"${ports}" placeholder:"FIRST-LAST" group:"where"`
+	Port      cli.Port    `help:"The one port to have (default: a free one of --ports)." placeholder:"N" group:"where"`
+	Ports     ports.Range `help:"The range to take a free port from (default: ${default})." default:"${ports}" placeholder:"FIRST-LAST" group:"where"`
 	Host      string      `help:"The literal address it is to bind (default: 127.0.0.1, or 0.0.0.0 when others are to reach it)." placeholder:"ADDRESS" group:"where"`
 	Advertise cli.Host    `help:"The host under which others reach it (default: localhost, or the address by which a registry on another machine is reached)." placeholder:"HOST" group:"where"`
 }
 
 func (f placeFlags) check() error {
-	if err := cli.CheckAddress("--host", f.Host); err != nil {
-		return err
-	}
-	return checkPort("--port", f.Port)
+	return cli.CheckAddress("--host", f.Host)
 }
 
 // checkPort takes 0 for no port.
@@ -122,7 +119,7 @@ func (f placeFlags) config(ctx context.Context, registryURL string, cfg launch.C
 	if f.Advertise == "" && !registry.Loopback(f.Host) {
 		f.Advertise = cli.Host(registry.AdvertiseFor(ctx, registryURL))
 	}
-	cfg.Port, cfg.Ports.Range, cfg.Host, cfg.Advertise = f.Port, f.Ports, f.Host, string(f.Advertise)
+	cfg.Port, cfg.Ports.Range, cfg.Host, cfg.Advertise = int(f.Port), f.Ports, f.Host, string(f.Advertise)
 	return cfg
 }
 

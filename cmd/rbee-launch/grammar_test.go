@@ -177,6 +177,8 @@ func TestCandidates(t *testing.T) {
 		{"completion ", "bash fish zsh"},
 		{"completion z", "zsh"},
 		{"completion zsh ", ""}, // there is no second argument
+		{"worker --engine ", "engine-1 engine-2"},
+		{"worker --engine engine-1 --res", "--restart"},
 		{"logs ", "logged-1 logged-2"},
 		{"logs -f --tail 3 logged-2", "logged-2"},
 		{"logs logged-1 ", ""},

@@ -69,7 +69,7 @@ func (c *enginesCmd) Run(call *cli.Call) error {
 
 type portsCmd struct {
 	listFlags
-	Ports ports.Range `help:"The range to look at." default:"${ports}" placeholder:"FIRST-LAST"`
+	Ports ports.Range `help:"The range to look at (default: ${default})." default:"${ports}" placeholder:"FIRST-LAST"`
 }
 
 // Run lists who holds which ports.

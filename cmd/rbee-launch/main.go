@@ -31,7 +31,11 @@ func run() int {
 	if called := filepath.Base(os.Args[0]); program.Knows(called) {
 		return program.Main(called, os.Args[1:])
 	}
-	return cli.Main(app(), os.Args[1:])
+	args := os.Args[1:]
+	if len(args) > 0 && args[0] == "--version" { // as our daemons have it
+		args = append([]string{"version"}, args[1:]...)
+	}
+	return cli.Main(app(), args)
 }
 
 func app() cli.App {
@@ -55,7 +59,7 @@ type grammar struct {
 	Queen    queenCmd    `cmd:"" help:"Launch queen-rbee, the orchestrator."`
 	Hive     hiveCmd     `cmd:"" help:"Launch rbee-hive, which spawns workers on request."`
 	GUI      guiCmd      `cmd:"" name:"gui" help:"Launch rbee-gui, the web page."`
-	Up       upCmd       `cmd:"" help:"Bring up a registry, a queen and a worker, and keep them."`
+	Up       upCmd       `cmd:"" help:"Bring up a registry, a queen, a worker and the web page, and keep them."`
 	Run      runCmd      `cmd:"" help:"Bring up a stack of its own, run a command against it, take it down."`
 
 	Ps      psCmd      `cmd:"" help:"List what is launched."`

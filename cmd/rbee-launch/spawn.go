@@ -16,11 +16,11 @@ import (
 )
 
 type spawnCmd struct {
-	Type   string   `help:"What kind of worker: llm, vllm, comfy." default:"llm" placeholder:"TYPE"`
+	Type   string   `help:"What kind of worker: llm, vllm, comfy (default: ${default})." default:"llm" placeholder:"TYPE"`
 	Model  string   `help:"A model in the hives' folders, or a name that the engine knows." placeholder:"MODEL"`
-	Engine string   `help:"The engine (default: the hive's best one for the type)." placeholder:"NAME"`
+	Engine string   `help:"The engine (default: the hive's best one for the type)." placeholder:"NAME" complete:"engine"`
 	Hive   string   `help:"The hive (default: the one with the engine, the model and the most free memory)." placeholder:"ID"`
-	Port   int      `help:"The one port to have (default: a free one of the hive's range)." placeholder:"N"`
+	Port   cli.Port `help:"The one port to have (default: a free one of the hive's range)." placeholder:"N"`
 	Extra  []string `arg:"" optional:"" help:"Arguments for the engine itself, after '--'." placeholder:"ARGUMENT"`
 
 	RegistryURL     string  `name:"registry-url" help:"The registry, by which the queen is found; empty for none (default: ${default})." default:"${registry}" placeholder:"URL"`
@@ -34,7 +34,7 @@ func (c *spawnCmd) Validate() error {
 	if c.QueenURL != nil && *c.QueenURL == "" {
 		return errors.New("--queen-url: without a queen there is nobody to choose a hive; 'rbee-launch worker' launches one here")
 	}
-	return errors.Join(checkPort("--port", c.Port), c.credentialFlags.Validate())
+	return c.credentialFlags.Validate()
 }
 
 // Run has the queen find a hive for the worker, shows how that starts it, and prints the
@@ -46,7 +46,7 @@ func (c *spawnCmd) Run(call *cli.Call) error {
 		return err
 	}
 	begun, err := q.Spawn(call.Context, queen.Job{
-		SpawnRequest: hive.SpawnRequest{WorkerType: c.Type, Model: c.Model, Engine: c.Engine, Port: c.Port, Args: c.Extra},
+		SpawnRequest: hive.SpawnRequest{WorkerType: c.Type, Model: c.Model, Engine: c.Engine, Port: int(c.Port), Args: c.Extra},
 		HiveID:       c.Hive,
 	})
 	if err != nil {

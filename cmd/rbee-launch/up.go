@@ -21,7 +21,7 @@ import (
 // stackFlags are those of up and run.
 type stackFlags struct {
 	engineFlags
-	Ports             ports.Range   `help:"The range to take the worker's port from." default:"${ports}" placeholder:"FIRST-LAST"`
+	Ports             ports.Range   `help:"The range to take the worker's port from (default: ${default})." default:"${ports}" placeholder:"FIRST-LAST"`
 	HeartbeatInterval time.Duration `help:"Between heartbeats to the registry; the queen gets half as many." default:"15s"`
 	lifeFlags
 	outputFlags
@@ -53,9 +53,9 @@ func (f stackFlags) config(call *cli.Call, events io.Writer) (stack.Config, *sta
 }
 
 type upCmd struct {
-	RegistryPort int  `help:"The registry's port." default:"7830" placeholder:"N"`
-	QueenPort    int  `help:"The queen's port." default:"7833" placeholder:"N"`
-	GUIPort      int  `name:"gui-port" help:"The web page's port, or another one where that is taken; 0 brings up no page." default:"5173" placeholder:"N"`
+	RegistryPort int  `help:"The registry's port (default: ${default})." default:"7830" placeholder:"N"`
+	QueenPort    int  `help:"The queen's port (default: ${default})." default:"7833" placeholder:"N"`
+	GUIPort      int  `name:"gui-port" help:"The web page's port, or another one where that is taken; 0 brings up no page (default: ${default})." default:"5173" placeholder:"N"`
 	Open         bool `help:"Open the web page in a browser."`
 	stackFlags
 }

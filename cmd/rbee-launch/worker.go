@@ -13,9 +13,9 @@ import (
 
 // engineFlags choose what runs a model.
 type engineFlags struct {
-	Type       string `help:"What kind of worker: llm, vllm, comfy." default:"llm" placeholder:"TYPE"`
+	Type       string `help:"What kind of worker: llm, vllm, comfy (default: ${default})." default:"llm" placeholder:"TYPE"`
 	Model      string `help:"The model: a file, or a name the engine knows." placeholder:"MODEL"`
-	Engine     string `help:"The engine (default: the best one installed for the type); 'builtin' is a simulation that always works." placeholder:"NAME"`
+	Engine     string `help:"The engine (default: the best one installed for the type); 'builtin' is a simulation that always works." placeholder:"NAME" complete:"engine"`
 	EngineFile string `help:"Your own engine profiles (default: engines.yaml in the configuration folder)." placeholder:"FILE"`
 }
 
@@ -68,7 +68,7 @@ func (c *workerCmd) Run(call *cli.Call) error {
 	if err != nil {
 		return cli.WithCode(cli.CodeUsage, err)
 	}
-	if port != 0 && c.Port != 0 && port != c.Port {
+	if port != 0 && c.Port != 0 && port != int(c.Port) {
 		return cli.WithCode(cli.CodeUsage, fmt.Errorf("--port says %d, the engine's own arguments say %d", c.Port, port))
 	}
 	engine.Extra = rest

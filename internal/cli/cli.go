@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"reflect"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -54,7 +57,7 @@ type Call struct {
 func (app App) Parser() (*kong.Kong, error) {
 	options := append([]kong.Option{
 		kong.Name(app.Name), kong.Description(app.About), kong.UsageOnError(),
-		kong.DefaultEnvars("RBEE"), app.Vars,
+		kong.DefaultEnvars("RBEE"), app.Vars, kong.KindMapper(reflect.Int, wholeNumber),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	}, app.Options...)
 	return kong.New(app.Grammar, options...)
@@ -66,18 +69,24 @@ func Main(app App, args []string) int {
 	if err != nil {
 		panic(err) // a defect of the grammar's tags, which any test shows
 	}
-	parsed, err := parser.Parse(args)
+	parsed, err := parser.Parse(tied(args))
 	if err == nil {
 		err = checkDurations(parsed)
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %v\nhint: %s\n", app.Name, err, usageHint(app.Name, err))
+		fmt.Fprintf(os.Stderr, "%s: %v\nhint: %s\n", app.Name, err, usageHint(app.Name, parsed, err))
 		return CodeUsage
 	}
 	sig := catchSignals()
 	defer sig.stop()
 	call := &Call{Context: sig.ctx, Hurry: sig.hurry, Signal: sig.signal, Stdout: os.Stdout, Stderr: os.Stderr, Parsed: parsed, signals: sig}
 	err = parsed.Run(call)
+	if outputFailed(err) {
+		if errors.Is(err, syscall.EPIPE) {
+			return report(app.Name, nil, sig.interrupted()) // whoever read it has seen enough
+		}
+		return report(app.Name, WithCode(CodeFailed, err), sig.interrupted())
+	}
 	if err != nil && app.Explain != nil {
 		err = app.Explain(err)
 	}
@@ -98,10 +107,19 @@ func checkDurations(parsed *kong.Context) error {
 	return nil
 }
 
-func usageHint(name string, err error) string {
+// outputFailed reports whether err is that of a write to our own output.
+func outputFailed(err error) bool {
+	var path *fs.PathError
+	return errors.As(err, &path) && path.Op == "write" && (path.Path == os.Stdout.Name() || path.Path == os.Stderr.Name())
+}
+
+func usageHint(name string, parsed *kong.Context, err error) string {
 	var parse *kong.ParseError
-	if errors.As(err, &parse) && parse.Context != nil {
-		if cmd := parse.Context.Command(); cmd != "" {
+	if errors.As(err, &parse) {
+		parsed = parse.Context
+	}
+	if parsed != nil {
+		if cmd := parsed.Command(); cmd != "" {
 			return fmt.Sprintf("'%s %s --help' shows what there is", name, strings.Fields(cmd)[0])
 		}
 	}

@@ -16,7 +16,8 @@ import (
 type failCmd struct {
 	Text      string
 	Hint      string
-	Code      int
+	Code      int `short:"c"`
+	Port      cli.Port
 	Wait      time.Duration
 	Interrupt bool `help:"Be interrupted first."`
 }
@@ -57,7 +58,15 @@ func TestExitCodes(t *testing.T) {
 		{"fail --interrupt --text=no --code=125", cli.CodeInterrupted, "program: no\n"},
 		{"fail --nonsense", cli.CodeUsage, "program: unknown flag --nonsense\nhint: 'program fail --help' shows what there is\n"},
 		{"nonsense", cli.CodeUsage, "program: unexpected argument nonsense\nhint: 'program --help' shows what there is\n"},
-		{"fail --wait=-1s", cli.CodeUsage, "program: --wait: -1s is below zero\nhint: 'program --help' shows what there is\n"},
+		{"fail --wait=-1s", cli.CodeUsage, "program: --wait: -1s is below zero\nhint: 'program fail --help' shows what there is\n"},
+		{"fail --wait -1s", cli.CodeUsage, "program: --wait: -1s is below zero\nhint: 'program fail --help' shows what there is\n"},
+		{"fail --code x", cli.CodeUsage, "program: --code: \"x\" is no whole number\nhint: 'program fail --help' shows what there is\n"},
+		{"fail -c -3", 256 - 3, ""}, // a number, and no flag
+		{"fail --port -1", cli.CodeUsage, "program: --port: \"-1\" is no port: ports go from 1 to 65535\nhint: 'program fail --help' shows what there is\n"},
+		{"fail --port 0", cli.CodeUsage, "program: --port: \"0\" is no port: ports go from 1 to 65535\nhint: 'program fail --help' shows what there is\n"},
+		{"fail --port x", cli.CodeUsage, "program: --port: \"x\" is no port: ports go from 1 to 65535\nhint: 'program fail --help' shows what there is\n"},
+		{"fail --port 65536", cli.CodeUsage, "program: --port: \"65536\" is no port: ports go from 1 to 65535\nhint: 'program fail --help' shows what there is\n"},
+		{"fail --port=", 0, ""},
 	} {
 		t.Run(test.args, func(t *testing.T) {
 			cmd := command(test.args)
