@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -33,6 +34,7 @@ type show struct {
 	*printer
 	detached  bool          // what is said of a ready child is the id, for programs
 	saidReady chan struct{} // closed when that was said
+	where     string        // of a child on another machine, whose own URL leads nowhere from here
 
 	mu     sync.Mutex
 	ready  launch.Event // the life that is ready, once the line about it is due
@@ -201,7 +203,7 @@ func (s *show) sayReady() {
 	case s.await == 0:
 		where = "ready"
 	}
-	line := fmt.Sprintf("%s %s pid %d, %s", s.ready.ID, s.ready.URL, s.ready.PID, where)
+	line := fmt.Sprintf("%s %s pid %d, %s", s.ready.ID, cmp.Or(s.where, s.ready.URL), s.ready.PID, where)
 	if s.detached {
 		s.note("%s", line)
 		line = s.ready.ID

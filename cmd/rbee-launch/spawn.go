@@ -53,7 +53,7 @@ func (c *spawnCmd) Run(call *cli.Call) error {
 		return refusedSpawn(err)
 	}
 	show := newShow(call, c.outputFlags, 2)
-	show.detached = true
+	show.detached, show.where = true, plain("on hive "+begun.HiveID)
 	defer show.close()
 	if !c.JSON && !c.Quiet {
 		show.print(call.Stderr, fmt.Sprintf("rbee-launch: on hive %s: %s\n", begun.HiveID, plain(begun.Why)))
