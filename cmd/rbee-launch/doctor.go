@@ -17,6 +17,7 @@ import (
 	"github.com/rbee-launch/rbee-launch/internal/cli"
 	"github.com/rbee-launch/rbee-launch/internal/credentials"
 	"github.com/rbee-launch/rbee-launch/internal/doctor"
+	"github.com/rbee-launch/rbee-launch/internal/program"
 	"github.com/rbee-launch/rbee-launch/launch"
 	"github.com/rbee-launch/rbee-launch/ports"
 	queen "github.com/rbee-launch/rbee-launch/queen/client"
@@ -80,16 +81,28 @@ func (c *doctorCmd) queenURL(ctx context.Context, shown credentials.Shown) strin
 	case c.RegistryURL == "":
 		return queen.DefaultURL
 	}
-	r, err := registry.NewClient(registry.Config{URL: c.RegistryURL, Token: shown.Token, TLS: shown.TLS})
-	if err != nil {
-		return queen.DefaultURL
-	}
-	defer r.Close()
-	url, err := queen.Through(r)(ctx)
-	if err != nil {
-		return queen.DefaultURL
+	// What launches remember counts where the registry is away; where it is there, nothing
+	// is written down that a look at a machine does not need.
+	url, known := c.queenOf(ctx, shown, "")
+	if !known {
+		url, _ = c.queenOf(ctx, shown, program.RegistryCache())
 	}
 	return url
+}
+
+// queenOf is where the registry, or what is remembered of it, says that the queen is; else
+// known is false.
+func (c *doctorCmd) queenOf(ctx context.Context, shown credentials.Shown, cache string) (url string, known bool) {
+	r, err := registry.NewClient(registry.Config{URL: c.RegistryURL, Token: shown.Token, TLS: shown.TLS, CacheDir: cache})
+	if err != nil {
+		return queen.DefaultURL, false
+	}
+	defer r.Close()
+	if _, err := r.Queen(ctx); err != nil {
+		return queen.DefaultURL, false
+	}
+	url, err = queen.Through(r)(ctx)
+	return url, err == nil
 }
 
 // installedEngines are those that run a model.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -61,6 +62,7 @@ func TestHealthy(t *testing.T) {
 // TestExamine changes one fact at a time.
 func TestExamine(t *testing.T) {
 	failed := errors.New("operation not permitted")
+	readOnly := fmt.Errorf("write to /tmp: %w", syscall.EROFS)
 	for name, test := range map[string]struct {
 		change func(*doctor.Facts)
 		check  string
@@ -149,10 +151,22 @@ func TestExamine(t *testing.T) {
 		"state folder few files":    {func(f *doctor.Facts) { f.Folders.State.FreeFiles = 500 }, "state folder", doctor.Warn, "500 more files", "make room"},
 		"state folder uncounted":    {func(f *doctor.Facts) { f.Folders.State.FreeFiles, f.Folders.State.Counted = 0, false }, "state folder", doctor.OK, "", ""},
 
-		"leases a link":         {func(f *doctor.Facts) { f.Folders.Leases.Mode = fs.ModeSymlink | 0o777 }, "port leases", doctor.Bad, "is no folder", "remove"},
-		"leases not sticky":     {func(f *doctor.Facts) { f.Folders.Leases.Mode = fs.ModeDir | 0o777 }, "port leases", doctor.Bad, "mode 0777", "chmod 1777"},
-		"leases for one":        {func(f *doctor.Facts) { f.Folders.Leases.Mode = fs.ModeDir | 0o755 }, "port leases", doctor.Warn, "other users", "chmod 1777"},
-		"leases read-only":      {func(f *doctor.Facts) { f.Folders.Leases.Write = failed }, "port leases", doctor.Bad, "not permitted", "chmod 1777"},
+		"leases a link":     {func(f *doctor.Facts) { f.Folders.Leases.Mode = fs.ModeSymlink | 0o777 }, "port leases", doctor.Bad, "is no folder", "remove"},
+		"leases not sticky": {func(f *doctor.Facts) { f.Folders.Leases.Mode = fs.ModeDir | 0o777 }, "port leases", doctor.Bad, "mode 0777", "chmod 1777"},
+		"leases for one":    {func(f *doctor.Facts) { f.Folders.Leases.Mode = fs.ModeDir | 0o755 }, "port leases", doctor.Warn, "other users", "chmod 1777"},
+		"leases read-only":  {func(f *doctor.Facts) { f.Folders.Leases.Write = failed }, "port leases", doctor.Bad, "not permitted", "chmod 1777"},
+		"leases on a read-only disk": {
+			func(f *doctor.Facts) { f.Folders.Leases.Write = readOnly },
+			"port leases", doctor.Bad, "read-only file system", "have it mounted writable",
+		},
+		"leases can't be on a read-only disk": {
+			func(f *doctor.Facts) { f.Folders.Leases.Exists, f.Folders.Leases.Write = false, readOnly },
+			"port leases", doctor.Bad, "read-only file system", "have it mounted writable",
+		},
+		"state on a read-only disk": {
+			func(f *doctor.Facts) { f.Folders.State.Write = readOnly },
+			"state folder", doctor.Bad, "read-only file system", "have it mounted writable, or RBEE_STATE_DIR",
+		},
 		"leases missing":        {func(f *doctor.Facts) { f.Folders.Leases.Exists = false }, "port leases", doctor.OK, "first launch makes it", ""},
 		"leases can't be":       {func(f *doctor.Facts) { f.Folders.Leases.Exists, f.Folders.Leases.Write = false, failed }, "port leases", doctor.Bad, "not permitted", "mode 1777"},
 		"leases on a full disk": {func(f *doctor.Facts) { f.Folders.Leases.Free = 0 }, "port leases", doctor.Bad, "0 MB left", "make room"},

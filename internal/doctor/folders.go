@@ -1,8 +1,10 @@
 package doctor
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
+	"syscall"
 )
 
 // Folders are those that launches write to.
@@ -70,7 +72,7 @@ func stateFolder(all Folders) Finding {
 	case f.Exists && !f.Mode.IsDir():
 		return bad(check, f.Path+" is no folder", elsewhere)
 	case f.Write != nil:
-		return bad(check, "no output of a child is kept: "+f.Write.Error(), "chown or chmod it, or "+elsewhere)
+		return bad(check, "no output of a child is kept: "+f.Write.Error(), writable(f, "chown or chmod it")+", or "+elsewhere)
 	}
 	if finding, short := room(check, f, "make room, or "+elsewhere); short {
 		return finding
@@ -84,7 +86,7 @@ func leaseFolder(all Folders) Finding {
 	again := fmt.Sprintf("remove %s when nothing is launched: the next launch makes it", f.Path)
 	switch {
 	case !f.Exists && f.Write != nil:
-		return bad(check, "no port can be leased: "+f.Write.Error(), "make "+f.Path+" with mode 1777")
+		return bad(check, "no port can be leased: "+f.Write.Error(), writable(f, "make "+f.Path+" with mode 1777"))
 	case !f.Exists:
 		return ok(check, f.Path+missing(f))
 	case !f.Mode.IsDir():
@@ -92,7 +94,7 @@ func leaseFolder(all Folders) Finding {
 	case f.Mode.Perm()&0o022 != 0 && f.Mode&fs.ModeSticky == 0:
 		return bad(check, fmt.Sprintf("others could take leases away in %s (mode %04o), so no port is leased", f.Path, f.Mode.Perm()), "chmod 1777 "+f.Path)
 	case f.Write != nil:
-		return bad(check, "no port can be leased: "+f.Write.Error(), "its owner: chmod 1777 "+f.Path)
+		return bad(check, "no port can be leased: "+f.Write.Error(), writable(f, "its owner: chmod 1777 "+f.Path))
 	case f.Mode.Perm() != 0o777:
 		return warn(check, fmt.Sprintf("launchers of other users can't lease ports in %s (mode %04o)", f.Path, f.Mode.Perm()), "chmod 1777 "+f.Path)
 	}
@@ -100,6 +102,14 @@ func leaseFolder(all Folders) Finding {
 		return finding
 	}
 	return ok(check, f.Path)
+}
+
+// writable is how to make a folder that: the fix, unless its file system takes nothing.
+func writable(f Folder, fix string) string {
+	if errors.Is(f.Write, syscall.EROFS) {
+		return "its file system is read-only: have it mounted writable"
+	}
+	return fix
 }
 
 func missing(f Folder) string {
