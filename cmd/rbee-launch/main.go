@@ -73,6 +73,7 @@ type grammar struct {
 	Upgrade upgradeCmd `cmd:"" help:"Have launchers go on as this version of the program."`
 	Engines enginesCmd `cmd:"" help:"List the engines, and which are installed."`
 	Ports   portsCmd   `cmd:"" help:"List who holds which ports."`
+	Devices devicesCmd `cmd:"" help:"List the machine's GPUs."`
 	Doctor  doctorCmd  `cmd:"" help:"Say which guards this machine gives, and what is wrong with it."`
 
 	Version    cli.VersionCmd `cmd:"" help:"Print the version."`

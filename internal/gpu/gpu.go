@@ -29,9 +29,21 @@ type Memory map[string]int64
 // Find looks for nvidia-smi on this process's PATH and for what CUDA_VISIBLE_DEVICES in
 // env makes of its devices. It returns nil where there are none.
 func Find(env []string) *Devices {
+	d, _ := Look(env)
+	return d
+}
+
+// Why Look finds none.
+var (
+	ErrNoDriver = errors.New("nvidia-smi, which comes with NVIDIA's driver, is not on PATH")
+	ErrHidden   = errors.New("CUDA_VISIBLE_DEVICES names none")
+)
+
+// Look is Find with the reason: ErrNoDriver or ErrHidden.
+func Look(env []string) (*Devices, error) {
 	smi, err := exec.LookPath("nvidia-smi")
 	if err != nil {
-		return nil
+		return nil, ErrNoDriver
 	}
 	visible, limited := "", false
 	for _, entry := range env {
@@ -40,9 +52,9 @@ func Find(env []string) *Devices {
 		}
 	}
 	if limited && (visible == "" || strings.HasPrefix(visible, "-1")) {
-		return nil
+		return nil, ErrHidden
 	}
-	return &Devices{smi: smi, ids: visible}
+	return &Devices{smi: smi, ids: visible}, nil
 }
 
 // Used asks how much memory is in use on each device. It takes 2 s at most.

@@ -39,9 +39,15 @@ func TestFind(t *testing.T) {
 			t.Errorf("%q: %+v", test.env, d)
 		}
 	}
+	if _, err := Look([]string{"CUDA_VISIBLE_DEVICES="}); !errors.Is(err, ErrHidden) {
+		t.Errorf("hidden: %v", err)
+	}
 	t.Setenv("PATH", t.TempDir())
 	if d := Find(nil); d != nil {
 		t.Errorf("without nvidia-smi: %+v", d)
+	}
+	if _, err := Look(nil); !errors.Is(err, ErrNoDriver) {
+		t.Errorf("without nvidia-smi: %v", err)
 	}
 }
 
