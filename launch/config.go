@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net"
-	"net/netip"
 	"os"
 	"strconv"
 	"time"
@@ -138,13 +137,7 @@ func (l Limits) apply(s supervisor.Spec) supervisor.Spec {
 func (c Config) withDefaults() Config {
 	c.Advertise = cmp.Or(c.Advertise, "localhost")
 	if c.Host == "" {
-		c.Host = "0.0.0.0"
-		if registry.Loopback(c.Advertise) {
-			c.Host = "127.0.0.1"
-		}
-		if ip, err := netip.ParseAddr(c.Advertise); err == nil && ip.IsLoopback() {
-			c.Host = ip.String() // ::1, say
-		}
+		c.Host = registry.BindFor(c.Advertise)
 	}
 	c.Type = cmp.Or(c.Type, "llm")
 	c.OnOrphan = cmp.Or(c.OnOrphan, KillOrphan)

@@ -15,6 +15,7 @@ import (
 type Config struct {
 	ID                string        // her component_id; "queen" when empty
 	Advertise         string        // the host under which others reach her; "localhost" when empty
+	Hidden            bool          // she reads the registry, and is not listed there
 	RegistryURL       string        // "" is none
 	Token             string        // what a registry, hives and workers on other machines want to see
 	TLS               *tls.Config   // for those at https URLs; trusts the system's roots when nil

@@ -108,7 +108,9 @@ func (q *Queen) Run(ctx context.Context, ln net.Listener) error {
 		q.following.Store(awayRegistry) // until it answers
 		g.Go(func() error { return q.follow(ctx, reg) })
 		self := registry.NewLife(registry.Queen, q.cfg.ID, q.cfg.Advertise, ln.Addr(), access.TLS != nil)
-		g.Go(func() error { reg.Announce(ctx, self); return nil })
+		if !q.cfg.Hidden {
+			g.Go(func() error { reg.Announce(ctx, self); return nil })
+		}
 	}
 	g.Go(func() error { return q.sweeping(ctx) })
 	g.Go(func() error { return q.fetching(ctx) })

@@ -25,6 +25,18 @@ func Loopback(host string) bool {
 	return name == "localhost" || strings.HasSuffix(name, ".localhost") || err == nil && ip.Unmap().IsLoopback()
 }
 
+// BindFor is the literal address for a server to bind that gives out this host, where it is
+// told no other: 0.0.0.0, or a loopback address where the host is this machine alone.
+func BindFor(advertised string) string {
+	if ip, err := netip.ParseAddr(advertised); err == nil && ip.IsLoopback() {
+		return ip.String() // ::1, say
+	}
+	if Loopback(advertised) {
+		return "127.0.0.1"
+	}
+	return "0.0.0.0"
+}
+
 // Reachable is the host to keep for a component that calls itself hostname, as
 // teller says, a host or an address. "localhost" said by another machine would lead
 // everyone astray, and a wildcard address leads nowhere: the teller takes its place.

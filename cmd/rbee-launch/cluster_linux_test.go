@@ -290,16 +290,47 @@ func TestThreeMachines(t *testing.T) {
 			}
 		}
 	}
+	c.bare()
+}
+
+// bare starts workers that no launcher has: two at the same port of their machines, and one
+// that is to be its own machine's alone.
+func (c *cluster) bare() {
+	c.Helper()
+	beats := []string{"--heartbeat-interval", "500ms"}
+	c.front.start(c.registryURL, "llm-worker-rbee", append(beats, "--port", "8199")...)
+	c.right.start(c.registryURL, "llm-worker-rbee", append(beats, "--port", "8199")...)
+	c.left.start(c.registryURL, "llm-worker-rbee", append(beats, "--port", "8199", "--host", "127.0.0.1")...)
+	c.until("a worker for its own machine says so", func() error {
+		log, err := os.ReadFile(filepath.Join(c.left.dir, "llm-worker-rbee.log"))
+		if err == nil && !strings.Contains(string(log), "it is not registered there; --host ADDRESS names another") {
+			err = fmt.Errorf("it says %s", log)
+		}
+		return err
+	})
+	c.await(2, c.front, c.left, c.right)
+	c.reachable(c.left)
+	for _, m := range []*machine{c.front, c.right} {
+		worker := hive.WorkerProcess{Hostname: m.addr, Port: 8199}
+		wantAnswer(c.T, c.left.client(), worksAt(&worker), c.token, "rbee-simulation")
+		c.wantNoStrangerFrom(c.left, worksAt(&worker))
+	}
+	wantAnswer(c.T, c.left.client(), c.queenURL, c.token, "rbee-simulation")
 }
 
 // wantNoStranger wants a chat without the token to be refused, from whatever machine.
 func (c *cluster) wantNoStranger(base string) {
 	c.Helper()
+	c.wantNoStrangerFrom(c.front, base)
+}
+
+func (c *cluster) wantNoStrangerFrom(m *machine, base string) {
+	c.Helper()
 	req, err := http.NewRequestWithContext(c.Context(), http.MethodPost, base+"/v1/chat/completions", strings.NewReader("{}"))
 	if err != nil {
 		c.Fatal(err)
 	}
-	resp, err := c.front.client().Do(req)
+	resp, err := m.client().Do(req)
 	if err != nil {
 		c.Error(err)
 		return

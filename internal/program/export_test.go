@@ -5,4 +5,5 @@ var (
 	OwnOnly = ownOnly
 
 	Advertised = advertised
+	Binds      = (*Worker).binds
 )

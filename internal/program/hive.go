@@ -92,8 +92,11 @@ func (h *Hive) Run(call *cli.Call) error {
 	cfg.ID, cfg.Advertise, cfg.HeartbeatInterval = string(h.ID), string(h.Advertise), h.HeartbeatInterval
 	cfg.RegistryURL, cfg.QueenURL = h.RegistryURL.RegistryURL, h.QueenURL
 	cfg.Access, cfg.Log = access, log
-	if h.Advertise == "" && httpd.IsLoopback(ln.Addr().String()) {
-		cfg.Advertise = hidden(call.Context, log, ln, h.RegistryURL.RegistryURL)
+	if h.Advertise == "" && httpd.IsLoopback(ln.Addr().String()) { // its workers are like it
+		var hidden bool
+		if cfg.Advertise, hidden = advertised(call.Context, log, "", ln, cfg.RegistryURL, "--listen HOST:PORT"); hidden {
+			cfg.RegistryURL = ""
+		}
 	}
 	// What is wrong with them is told now, and not with the first worker.
 	if cfg.Credentials, _, err = h.read(h.TokenFile); err != nil {

@@ -85,25 +85,24 @@ func RegistryCache() string {
 }
 
 // advertised is the host that a daemon gives out: the one that it was told, else the one under
-// which those who use the registry reach it at ln.
-func advertised(ctx context.Context, log *slog.Logger, told cli.Host, ln net.Listener, registryURL string) string {
+// which those who use the registry reach it at ln. A hidden daemon is reached by this machine
+// alone while the registry is on another: there it is not to be listed, since the registry
+// would have it under this machine's address, where nothing answers. Flag is the one by which
+// it would listen elsewhere.
+func advertised(ctx context.Context, log *slog.Logger, told cli.Host, ln net.Listener, registryURL, flag string) (host string, hidden bool) {
 	if told != "" {
-		return string(told)
+		return string(told), false
 	}
-	if httpd.IsLoopback(ln.Addr().String()) { // whatever the way there, nobody else gets in
-		return hidden(ctx, log, ln, registryURL)
+	way := registry.AdvertiseFor(ctx, registryURL)
+	if !httpd.IsLoopback(ln.Addr().String()) {
+		return way, false
 	}
-	return registry.AdvertiseFor(ctx, registryURL)
-}
-
-// hidden is the host of a daemon that this machine alone can reach, be there others or not.
-func hidden(ctx context.Context, log *slog.Logger, ln net.Listener, registryURL string) string {
-	if way := registry.AdvertiseFor(ctx, registryURL); way != "localhost" {
-		log.Warn("the registry is on the network, and others can't reach what listens here: --listen names another address",
+	if hidden = way != "localhost"; hidden {
+		log.Warn("the registry is on another machine, and others can't reach what listens here: it is not registered there; "+flag+" names another address",
 			"listen", ln.Addr().String(), "registry", registryURL, "advertise", way)
 	}
 	if addr, ok := ln.Addr().(*net.TCPAddr); ok && !addr.IP.Equal(net.IPv4(127, 0, 0, 1)) {
-		return addr.IP.String() // localhost is 127.0.0.1 at most places
+		return addr.IP.String(), hidden // localhost is 127.0.0.1 at most places
 	}
-	return "localhost"
+	return "localhost", hidden
 }

@@ -35,13 +35,33 @@ func TestAdvertised(t *testing.T) {
 		{"box2", "127.0.0.1:7833", there, "box2"},
 	} {
 		var said strings.Builder
-		got := program.Advertised(t.Context(), slog.New(slog.NewTextHandler(&said, nil)), test.told, placed{addr: test.listens}, test.registry)
+		got, hidden := program.Advertised(t.Context(), slog.New(slog.NewTextHandler(&said, nil)), test.told, placed{addr: test.listens}, test.registry, "--flag")
 		if got != test.want {
 			t.Errorf("%+v: it advertises %q", test, got)
 		}
 		useless := test.told == "" && test.listens == "127.0.0.1:7833" && registry.AdvertiseFor(t.Context(), there) != "localhost"
-		if warned := strings.Contains(said.String(), "--listen names another"); warned != useless {
-			t.Errorf("%+v: it says %q", test, said.String())
+		if warned := strings.Contains(said.String(), "--flag names another"); warned != useless || hidden != useless {
+			t.Errorf("%+v: hidden: %v, it says %q", test, hidden, said.String())
+		}
+	}
+}
+
+func TestWorkerBinds(t *testing.T) {
+	const here, there = "http://127.0.0.1:7830", "http://198.51.100.7:7830"
+	open := registry.BindFor(registry.AdvertiseFor(t.Context(), there)) // everywhere, where there is a way
+	for _, test := range []struct{ host, advertise, registry, want string }{
+		{"", "", here, "127.0.0.1"},
+		{"", "", "", "127.0.0.1"},
+		{"", "", there, open},
+		{"127.0.0.1", "", there, "127.0.0.1"},
+		{"::1", "box2", there, "::1"},
+		{"", "box2", here, "0.0.0.0"},
+		{"", "localhost", there, "127.0.0.1"},
+		{"", "::1", there, "::1"},
+	} {
+		w := program.Worker{Host: test.host, Advertise: cli.Host(test.advertise), RegistryURL: program.RegistryURL{RegistryURL: test.registry}}
+		if got := program.Binds(&w, t.Context()); got != test.want {
+			t.Errorf("%+v: it binds %q", test, got)
 		}
 	}
 }

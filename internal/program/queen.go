@@ -47,8 +47,9 @@ func (q *Queen) Run(call *cli.Call) error {
 		return errors.Join(err, ln.Close())
 	}
 	log.Info("queen-rbee listens", "addr", ln.Addr())
+	advertise, hidden := advertised(call.Context, log, q.Advertise, ln, q.RegistryURL.RegistryURL, "--listen HOST:PORT")
 	her := queen.New(queen.Config{
-		ID: string(q.ID), Advertise: advertised(call.Context, log, q.Advertise, ln, q.RegistryURL.RegistryURL), RegistryURL: q.RegistryURL.RegistryURL, Token: shown.Token, TLS: shown.TLS,
+		ID: string(q.ID), Advertise: advertise, Hidden: hidden, RegistryURL: q.RegistryURL.RegistryURL, Token: shown.Token, TLS: shown.TLS,
 		HeartbeatInterval: q.HeartbeatInterval, PollInterval: q.PollInterval, OfflineAfter: q.OfflineAfter,
 		Hurry: call.Hurry, CacheDir: RegistryCache(),
 		Access: access, Log: log,

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rbee-launch/rbee-launch/internal/cli"
+	"github.com/rbee-launch/rbee-launch/registry"
 	"github.com/rbee-launch/rbee-launch/worker"
 )
 
@@ -18,7 +19,7 @@ const codeCrashed = 70
 // Worker is llm-worker-rbee's command line.
 type Worker struct {
 	Port      int      `help:"The port to listen on; 0 takes any." required:"" placeholder:"N"`
-	Host      string   `help:"The address to listen on." default:"127.0.0.1"`
+	Host      string   `help:"The address to listen on (default: 127.0.0.1, or 0.0.0.0 when others are to reach it)." placeholder:"ADDRESS"`
 	Model     string   `help:"The model it pretends to serve." default:"rbee-simulation"`
 	WorkerID  ID       `name:"worker-id" help:"Its id (default: worker-llm-PORT)." placeholder:"ID"`
 	Advertise cli.Host `help:"The host under which others reach it (default: localhost, or the address by which a registry on another machine is reached)." placeholder:"HOST"`
@@ -49,7 +50,7 @@ func (w *Worker) Run(call *cli.Call) error {
 	if w.IgnoreSIGTERM {
 		ctx = context.WithoutCancel(ctx)
 	}
-	ln, access, err := w.open(ctx, call, log, net.JoinHostPort(w.Host, strconv.Itoa(w.Port)), "--port N or --host ADDRESS")
+	ln, access, err := w.open(ctx, call, log, net.JoinHostPort(w.binds(ctx), strconv.Itoa(w.Port)), "--port N or --host ADDRESS")
 	if err != nil {
 		return err
 	}
@@ -57,6 +58,7 @@ func (w *Worker) Run(call *cli.Call) error {
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
+	advertise, hidden := advertised(ctx, log, w.Advertise, ln, w.RegistryURL.RegistryURL, "--host ADDRESS")
 	cfg := worker.Config{
 		WorkerID: string(w.WorkerID), Model: w.Model,
 		LoadTime: w.LoadTime, TokensPerSecond: w.TokensPerSecond, Memory: w.MemoryMB << 20,
@@ -67,8 +69,11 @@ func (w *Worker) Run(call *cli.Call) error {
 		},
 		Hurry:       call.Hurry,
 		RegistryURL: w.RegistryURL.RegistryURL, FindQueen: w.QueenURL == nil,
-		HeartbeatInterval: w.HeartbeatInterval, Advertise: advertised(ctx, log, w.Advertise, ln, w.RegistryURL.RegistryURL), Token: shown.Token, TLS: shown.TLS,
+		HeartbeatInterval: w.HeartbeatInterval, Advertise: advertise, Token: shown.Token, TLS: shown.TLS,
 		CacheDir: RegistryCache(), Access: access, Log: log,
+	}
+	if hidden {
+		cfg.RegistryURL = ""
 	}
 	if w.QueenURL != nil {
 		cfg.QueenURL = *w.QueenURL
@@ -78,4 +83,16 @@ func (w *Worker) Run(call *cli.Call) error {
 		return cli.WithCode(codeCrashed, err)
 	}
 	return err
+}
+
+// binds is the address to listen on: the one that was given, else all of them where others
+// are to reach the worker, as launch.Config has it.
+func (w *Worker) binds(ctx context.Context) string {
+	if w.Host != "" {
+		return w.Host
+	}
+	if w.Advertise != "" {
+		return registry.BindFor(string(w.Advertise))
+	}
+	return registry.BindFor(registry.AdvertiseFor(ctx, w.RegistryURL.RegistryURL))
 }
