@@ -1,14 +1,18 @@
 package hive_test
 
 import (
+	"context"
+	"net"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rbee-launch/rbee-launch/hive"
 	"github.com/rbee-launch/rbee-launch/hive/client"
 	"github.com/rbee-launch/rbee-launch/launch"
 	"github.com/rbee-launch/rbee-launch/ports"
+	"github.com/rbee-launch/rbee-launch/registry/server"
 )
 
 // TestRestart: a hive that comes back has the workers that it left, as they are, and the
@@ -231,4 +235,34 @@ func TestNoKeeper(t *testing.T) {
 		t.Errorf("stopped: %v", err)
 	}
 	b.cfg.Keeper = keeper
+}
+
+// TestRestartWhileRegistering: a start is over when its worker is registered, also for a hive
+// that comes back in its midst: before the worker is ready, or after.
+func TestRestartWhileRegistering(t *testing.T) {
+	t.Parallel()
+	open := make(chan struct{})
+	reg := serve(t, func(ctx context.Context, ln net.Listener) error {
+		<-open // until then nobody is answered
+		return server.Run(ctx, ln, server.Config{})
+	})
+	b := newBox(t, func(c *hive.Config) { c.RegistryURL, c.Registering = reg, time.Hour })
+	slow, fast := b.begin(builtin("--load-time=1s")), b.begin(builtin())
+	b.await(slow, launch.Spawned)
+	b.await(fast, launch.Ready)
+	b.leave()
+	b.start()
+	b.await(slow, launch.Ready)
+	close(open)
+	for _, op := range []client.Operation{slow, fast} {
+		var events []string
+		op = b.follow(op.ID, func(e client.Event) {
+			if e.Seq > 0 {
+				events = append(events, e.Name)
+			}
+		})
+		if op.Worker == nil || !op.Worker.Registry || strings.Join(events, " ") != "leased spawned ready registered" {
+			t.Errorf("%q, %+v %+v", events, op.Worker, op.Error)
+		}
+	}
 }

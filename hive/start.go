@@ -81,11 +81,11 @@ func (h *Hive) resume(ctx context.Context, s *spawning) {
 		switch {
 		case ctx.Err() != nil:
 			return
-		case s.ready != nil:
-			h.succeeded(s.op, s.worker)
-			return
-		case err == nil:
+		case err == nil && s.ready == nil:
 			h.failed(s.op, s.failure(""))
+			return
+		case err == nil, s.ready != nil && !between(err):
+			h.succeeded(s.op, s.worker)
 			return
 		case between(err):
 			// It gets a keeper (tending), or has one that begins to answer.
@@ -94,6 +94,9 @@ func (h *Hive) resume(ctx context.Context, s *spawning) {
 			return
 		}
 		select {
+		case <-s.ready:
+			h.succeeded(s.op, s.worker)
+			return
 		case <-time.After(h.cfg.Tend):
 		case <-ctx.Done():
 		}
@@ -107,30 +110,57 @@ func between(err error) bool {
 	return errors.As(err, &orphaned) || errors.As(err, &hung) || errors.Is(err, launch.ErrReplaced)
 }
 
-// listen takes what a launch tells until its worker is ready, which s knows then, or the
-// launch has ended. An error means that its keeper has no more to say.
+// listen takes what a launch tells until its worker is ready and registered, as an ordinary
+// start does, or the launch has ended: then s.ready is nil. An error means that its keeper
+// has no more to say.
 func (h *Hive) listen(ctx context.Context, s *spawning) error {
 	r, err := launch.Open(h.cfg.RuntimeDir, s.worker)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	for e, err := range r.Events(ctx, false) {
-		switch {
-		case err != nil:
-			return err
-		case e.Event == launch.Ended:
-			if s.last == nil {
-				s.last = &client.Failure{Detail: e.Error, ExitCode: e.ExitCode, LastLines: e.LastLines}
+	ctx, enough := context.WithCancel(ctx)
+	var reading sync.WaitGroup
+	defer reading.Wait()
+	defer enough()
+	type told struct {
+		launch.Event
+		err error
+	}
+	events := make(chan told)
+	reading.Go(func() {
+		defer close(events)
+		for e, err := range r.Events(ctx, false) {
+			select {
+			case events <- told{e, err}:
+			case <-ctx.Done():
+				return
 			}
-			return nil
 		}
-		s.event(e)
-		if s.ready != nil {
+	})
+	cancelled := s.op.Cancelled()
+	for {
+		select {
+		case e, more := <-events:
+			switch {
+			case !more:
+				return ctx.Err()
+			case e.err != nil:
+				return e.err
+			case e.Event.Event == launch.Ended:
+				if s.last == nil {
+					s.last = &client.Failure{Detail: e.Error, ExitCode: e.ExitCode, LastLines: e.LastLines}
+				}
+				s.ready = nil
+				return nil
+			}
+			s.event(e.Event)
+		case <-s.ready:
 			return nil
+		case <-cancelled:
+			cancelled, s.ready = nil, nil
 		}
 	}
-	return ctx.Err()
 }
 
 // spawning is how far one spawn has come.
@@ -177,7 +207,7 @@ func (s *spawning) event(e launch.Event) {
 	case launch.Spawned: // once more: each attempt is another life
 		s.op.Set(func(o *client.Operation) { o.InstanceID = e.InstanceID })
 	case launch.Ready:
-		s.last, s.ready = nil, time.After(s.hive.cfg.Registering)
+		s.last, s.ready = nil, time.After(time.Until(e.Time.Add(s.hive.cfg.Registering))) // that of an earlier one is over
 	case launch.Registered:
 		s.with[e.With] = true
 	case launch.Exited, launch.Failed:

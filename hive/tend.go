@@ -44,12 +44,14 @@ func (h *Hive) recover() {
 		_, err := h.ops.Begin(begun, func(ctx context.Context, op *operation.Running) {
 			switch e.Status {
 			case launch.IsReady, launch.IsUnhealthy, launch.InBackoff: // it was ready once
-				op.EndAt(h.retell(ctx, op, e.ID), func(o *client.Operation) { o.Worker = new(h.worker(e.Launch)) })
-			default:
-				s := h.newSpawning(op)
-				s.worker = e.ID
-				h.resume(ctx, s)
+				if events := h.remembered(ctx, e.ID); !h.registering(events) {
+					op.EndAt(h.retell(op, events), func(o *client.Operation) { o.Worker = new(h.worker(e.Launch)) })
+					return
+				}
 			}
+			s := h.newSpawning(op)
+			s.worker = e.ID
+			h.resume(ctx, s)
 		})
 		if err != nil {
 			h.log.Warn("the operation of a worker can't be taken up", "worker", e.ID, "err", err)
@@ -57,21 +59,43 @@ func (h *Hive) recover() {
 	}
 }
 
-// retell tells again how a worker became ready, as far as its launcher remembers, and gives
-// the time of that; zero where it is not known any more.
-func (h *Hive) retell(ctx context.Context, op *operation.Running, id string) (ended time.Time) {
+// remembered are the events of a launch, from its beginning on; none where its launcher does
+// not remember that.
+func (h *Hive) remembered(ctx context.Context, id string) []launch.Event {
 	r, err := launch.Open(h.cfg.RuntimeDir, id)
 	if err != nil {
-		return ended
+		return nil
 	}
 	defer r.Close()
 	i, err := r.Inspect(ctx)
 	if err != nil || len(i.Events) == 0 || i.Events[0].Event != launch.Leased {
-		return ended // it does not remember the beginning
+		return nil
 	}
+	return i.Events
+}
+
+// registering reports whether a worker became ready so lately that its start still waits for
+// its registrations.
+func (h *Hive) registering(events []launch.Event) bool {
+	with := map[string]bool{}
+	i := slices.IndexFunc(events, func(e launch.Event) bool { return e.Event == launch.Ready })
+	if i < 0 || time.Since(events[i].Time) > h.cfg.Registering {
+		return false
+	}
+	for _, e := range events[i:] {
+		if e.Event == launch.Registered {
+			with[e.With] = true
+		}
+	}
+	return len(with) < h.places
+}
+
+// retell tells again how a worker became ready, as far as that is remembered, and gives the
+// time of that; zero where it is not known any more.
+func (h *Hive) retell(op *operation.Running, events []launch.Event) (ended time.Time) {
 	s := h.newSpawning(op)
 	var ready time.Time
-	for _, e := range i.Events {
+	for _, e := range events {
 		if !ready.IsZero() && (e.Event != launch.Registered || e.Time.Sub(ready) > h.cfg.Registering) {
 			break
 		}
