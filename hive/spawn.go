@@ -98,6 +98,9 @@ func (h *Hive) job(ctx context.Context, req client.SpawnRequest) (Job, error) {
 	case slices.ContainsFunc(req.Args, func(arg string) bool { return strings.Contains(arg, "\x00") }):
 		return Job{}, httpd.InvalidField("args", "hold a NUL, with which no program can be started")
 	}
+	if err := h.checkDevice(ctx, req.Device); err != nil {
+		return Job{}, err
+	}
 	found, err := h.catalog.Choose(req.WorkerType, req.Engine, launch.FindEngine)
 	if err != nil {
 		return Job{}, refuseEngine(req, err)

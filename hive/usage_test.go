@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -94,7 +95,12 @@ func TestRestartOfAWorker(t *testing.T) {
 
 // TestDevice: a worker is kept to the GPUs that were asked for.
 func TestDevice(t *testing.T) {
-	t.Parallel()
+	dir := t.TempDir()
+	smi := "#!/bin/sh\necho '0, GPU-a1, 1024, 512, NVIDIA X'; echo '1, GPU-b2, 1024, 512, NVIDIA X'\n"
+	if err := os.WriteFile(filepath.Join(dir, "nvidia-smi"), []byte(smi), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
 	b := newBox(t, nil)
 	for device, want := range map[string]string{"cpu": "-1", "0,1": "0,1"} {
 		req := builtin()
@@ -111,9 +117,13 @@ func TestDevice(t *testing.T) {
 			t.Errorf("%s: its environment is %q", device, env)
 		}
 	}
-	status, _, answer := b.ask("POST", "/v1/hive/workers", `{"engine":"builtin","device":"0; rm"}`)
-	if code, field := refusal(answer); status != 422 || code != "invalid_field" || field != "device" {
-		t.Errorf("what is no device: %d %s", status, answer)
+	for device, why := range map[string]string{
+		"0; rm": "neither cpu nor a list", "7": "there are cpu, 0 (NVIDIA X, GPU-a1), 1 (NVIDIA X, GPU-b2)", "0,zzz": `\"zzz\" is no GPU`,
+	} {
+		status, _, answer := b.ask("POST", "/v1/hive/workers", `{"engine":"builtin","device":"`+device+`"}`)
+		if code, field := refusal(answer); status != 422 || code != "invalid_field" || field != "device" || !strings.Contains(answer, why) {
+			t.Errorf("%s, which is no device: %d %s", device, status, answer)
+		}
 	}
 }
 

@@ -29,7 +29,7 @@ type SpawnRequest struct {
 	Model      string   `json:"model" required:"false" maxLength:"1024" doc:"A model in the hive's folders, or a name that the engine knows."`
 	Engine     string   `json:"engine,omitempty" maxLength:"128" doc:"One of the hive's engines; the first that is installed for the type when empty."`
 	Port       int      `json:"port,omitempty" minimum:"0" maximum:"65535" doc:"The one port to have; a free one of the hive's range when 0."`
-	Device     string   `json:"device,omitempty" maxLength:"128" doc:"cpu, or the indices or UUIDs of the GPUs that it may use, with commas; all when empty."`
+	Device     string   `json:"device,omitempty" maxLength:"128" doc:"cpu, or the indices or UUIDs of the GPUs that it may use, with commas; all when empty. One that the machine has not is refused. Where there is a GPU and nvidia-smi lists none (AMD's, say), it is passed on in CUDA_VISIBLE_DEVICES as it is."`
 	Args       []string `json:"args,omitempty" doc:"For the engine itself, after all others."`
 }
 

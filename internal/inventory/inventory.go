@@ -26,6 +26,10 @@ type Config struct {
 	Catalog *engines.Catalog // nil: no engines
 	Find    engines.Finder   // nil: engines.Find
 
+	// GPUFiles are patterns of files, any of which says that there is a GPU, also where
+	// nvidia-smi lists none; nil: those of Linux.
+	GPUFiles []string
+
 	Limit time.Duration // how long a look takes at most; 0: 2 s
 	Log   *slog.Logger  // nil: none
 }
@@ -65,6 +69,9 @@ func New(cfg Config) *Inventory {
 	inv := &Inventory{cfg: cfg, log: cfg.Log, stop: make(chan struct{}), looks: map[string]chan struct{}{}}
 	if inv.log == nil {
 		inv.log = slog.New(slog.DiscardHandler)
+	}
+	if inv.cfg.GPUFiles == nil {
+		inv.cfg.GPUFiles = linuxGPUs()
 	}
 	if inv.cfg.Limit == 0 {
 		inv.cfg.Limit = defaultLimit

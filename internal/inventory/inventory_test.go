@@ -131,6 +131,51 @@ echo "1, GPU-a, 1024, 512, NVIDIA X"`)
 	}
 }
 
+func TestFindDevices(t *testing.T) {
+	file := write(t, filepath.Join(t.TempDir(), "kfd"), nil)
+	const lists = `echo "0, GPU-a1, 1024, 512, X"; echo "3, GPU-b2, 1024, 512, X"`
+	for _, test := range []struct {
+		name, smi, visible string
+		file               bool // of a GPU
+		wanted             string
+		err, unsure        string
+	}{
+		{name: "an index", smi: lists, wanted: "3"},
+		{name: "two", smi: lists, wanted: "0,GPU-b"},
+		{name: "a part of one", smi: lists, wanted: "MIG-1"},
+		{name: "none by that index", smi: lists, file: true, wanted: "0,1", err: `"1" is no GPU of this machine: there are cpu, 0 (X, GPU-a1), 3 (X, GPU-b2)`},
+		{name: "a word", smi: lists, wanted: "zzz", err: "is no GPU of this machine"},
+		{name: "no GPU", wanted: "0", err: `"0" is none to be had: this machine has no GPU that could be listed (nvidia-smi: executable file not found in $PATH); there is cpu`},
+		{name: "no GPU, a part", wanted: "MIG-1", err: "no GPU that could be listed"},
+		{name: "no driver", smi: "echo no driver; exit 9", wanted: "0", err: "no driver"},
+		{name: "hidden", smi: lists, visible: "-1", wanted: "0", err: "it has none for this hive"},
+		{name: "another make's", file: true, wanted: "0", unsure: "nvidia-smi: executable file not found"},
+		{name: "a driver that fails", smi: "echo no driver; exit 9", file: true, wanted: "0", unsure: "no driver"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Setenv("PATH", t.TempDir())
+			if test.smi != "" {
+				smi(t, test.smi)
+			}
+			if test.visible != "" {
+				t.Setenv("CUDA_VISIBLE_DEVICES", test.visible)
+			}
+			files := []string{filepath.Dir(file) + "/none"}
+			if test.file {
+				files = []string{filepath.Dir(file) + "/k*"}
+			}
+			inv := open(t, inventory.Config{Limit: time.Minute, GPUFiles: files})
+			unsure, err := inv.FindDevices(t.Context(), strings.Split(test.wanted, ","))
+			says := func(err error, want string) bool {
+				return (err == nil) == (want == "") && (err == nil || strings.Contains(err.Error(), want))
+			}
+			if !says(err, test.err) || !says(unsure, test.unsure) {
+				t.Errorf("it is %v, or unsure for %v", err, unsure)
+			}
+		})
+	}
+}
+
 // A driver that hangs holds up neither a look nor the end.
 func TestDevicesHang(t *testing.T) {
 	smi(t, "exec sleep 1000")
