@@ -64,7 +64,7 @@ func TestQueen(t *testing.T) {
 	}
 	defer c.Close()
 	workers, err := c.Workers(t.Context(), registry.Filter{Hive: "box"})
-	if err != nil || len(workers.Value) != 1 || workers.Value[0].ID != list[0].WorkerID {
+	if err != nil || len(workers.Value) != 1 || workers.Value[0].ID != list[0].WorkerID || workers.Value[0].Metadata[registry.MetricsKey] != "/metrics" {
 		t.Errorf("the registry has %+v, %v", workers.Value, err)
 	}
 	if status, _, answer := her.ask("POST", "/v1/queen/workers/"+list[0].WorkerID+"/stop", ""); status != 200 {

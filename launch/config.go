@@ -27,6 +27,9 @@ type Config struct {
 	ID string
 	// Type and Model are what a worker is and serves; Engine is what runs it.
 	Type, Model, Engine string
+	// Metrics is the path of the Engine's metrics for Prometheus, "" for none. Of a
+	// program without an Engine nothing is said.
+	Metrics string
 	// Serves is the model's name as the ready child serves it, where that is not
 	// Model; asked at each registration.
 	Serves func() string

@@ -27,7 +27,8 @@ type Engine struct {
 // Config fills in what an engine decides of a launch.
 func (e *Engine) Config(cfg Config) Config {
 	cfg.Program, cfg.Serves, cfg.Capabilities = e.Program, e.Serves, e.Found.Capabilities
-	cfg.Engine, cfg.Model, cfg.Alias = e.Found.Name, e.Model.Raw, e.Model.Alias
+	cfg.Engine, cfg.Metrics = e.Found.Name, e.Found.Metrics
+	cfg.Model, cfg.Alias = e.Model.Raw, e.Model.Alias
 	if info, err := os.Stat(e.Model.Path); err == nil && info.Mode().IsRegular() {
 		cfg.ModelBytes = info.Size()
 	}

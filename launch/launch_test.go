@@ -78,6 +78,26 @@ func TestLaunch(t *testing.T) {
 	}
 }
 
+// An engine's profile says where its metrics are, or that there are none; of another program
+// nothing is known.
+func TestMetricsAreRegistered(t *testing.T) {
+	t.Parallel()
+	reg := startRegistry(t, "127.0.0.1:0")
+	for _, test := range []struct {
+		engine, metrics string
+		want            any
+	}{{"fake", "/prom", "/prom"}, {"fake", "", ""}, {"", "", nil}} {
+		cfg := config()
+		cfg.Registry, cfg.Engine, cfg.Metrics = registryClient(t, reg.url), test.engine, test.metrics
+		r := start(t, cfg)
+		r.await(launch.Registered)
+		if got := onlyWorker(t, cfg.Registry).Metadata[registry.MetricsKey]; got != test.want {
+			t.Errorf("%+v: registered is %v", test, got)
+		}
+		r.end()
+	}
+}
+
 // TestUnregistersFirst: a child that is asked to stop is on no list any more.
 func TestUnregistersFirst(t *testing.T) {
 	t.Parallel()

@@ -266,6 +266,9 @@ func (l *launching) component(ctx context.Context) registry.Component {
 		}
 	}
 	maps.DeleteFunc(meta, func(_ string, v any) bool { return v == "" })
+	if l.cfg.Engine != "" {
+		meta[registry.MetricsKey] = l.cfg.Metrics // "" says something
+	}
 	return registry.Component{
 		Kind: registry.Worker, ID: l.target.ID, InstanceID: l.target.InstanceID,
 		Hostname: l.cfg.Advertise, Port: l.target.Port,

@@ -87,6 +87,10 @@ const SchemeKey = "scheme"
 // for, where the worker serves it under another.
 const AliasKey = "alias"
 
+// MetricsKey is the field of the metadata with the path of a component's metrics for
+// Prometheus, "" for none. Whoever does not say has them at /metrics, a page none.
+const MetricsKey = "metrics_path"
+
 // NewLife is a program that begins to listen: a component with an instance of its own, at
 // the port of addr on the host under which others reach it. It says if it speaks TLS.
 func NewLife(kind Kind, id, host string, addr net.Addr, speaksTLS bool) Component {

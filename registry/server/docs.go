@@ -124,7 +124,7 @@ func componentsDoc() httpd.Doc {
 
 func targetsDoc() httpd.Doc {
 	return httpd.Doc{
-		Summary: "Everyone, for Prometheus' http_sd_configs", Asks: chosenOfAll{}, Gives: httpd.JSON([]targetGroup{}), Tagged: true, Refuses: invalid(),
+		Summary: "Everyone that has metrics, for Prometheus' http_sd_configs", Asks: chosenOfAll{}, Gives: httpd.JSON([]targetGroup{}), Tagged: true, Refuses: invalid(),
 	}
 }
 

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -11,7 +12,8 @@ import (
 )
 
 // targets are what Prometheus is to scrape, in the form that its http_sd_configs reads.
-// The offline are among them: Prometheus shows them as down, which they are.
+// The offline are among them: Prometheus shows them as down, which they are. Those that
+// have no metrics are not.
 func (s *Server) targets(w http.ResponseWriter, r *http.Request) error {
 	f, err := readWholeFilter(r.URL.Query())
 	if err != nil {
@@ -33,18 +35,27 @@ func (v *view) targets(f filter, c clock) *document {
 	return v.document("targets "+f.key(), c.now(), func(d *document) {
 		list, _ := v.pick(f)
 		d.body = append(make([]byte, 0, sizeOf(list)), '[')
-		for i, r := range list {
-			if i > 0 {
-				d.body = append(d.body, ',')
+		for _, r := range list {
+			if path, ok := metricsPath(r.Entry); ok {
+				text, _ := json.Marshal(newTargetGroup(r.Entry, path)) // strings have no errors
+				d.body = append(append(d.body, text...), ',')
 			}
-			text, _ := json.Marshal(newTargetGroup(r.Entry)) // strings have no errors
-			d.body = append(d.body, text...)
 		}
-		d.body = append(d.body, "]\n"...)
+		d.body = append(bytes.TrimSuffix(d.body, []byte(",")), "]\n"...)
 	})
 }
 
-func newTargetGroup(e registry.Entry) targetGroup {
+// metricsPath is where an entry's metrics are, "" if that is not said; false where there are
+// none.
+func metricsPath(e registry.Entry) (path string, ok bool) {
+	path, told := e.Metadata[registry.MetricsKey].(string)
+	if told {
+		return path, path != ""
+	}
+	return "", e.Kind != registry.GUI
+}
+
+func newTargetGroup(e registry.Entry, path string) targetGroup {
 	const meta = "__meta_rbee_"
 	labels := map[string]string{
 		meta + "component_type": string(e.Kind),
@@ -63,9 +74,7 @@ func newTargetGroup(e registry.Entry) targetGroup {
 	if e.Metadata[registry.SchemeKey] == "https" {
 		labels["__scheme__"] = "https"
 	}
-	if path, ok := e.Metadata["metrics_path"].(string); ok {
-		labels["__metrics_path__"] = path
-	}
+	labels["__metrics_path__"] = path
 	// To Prometheus, an empty label is one that is not there.
 	maps.DeleteFunc(labels, func(_, value string) bool { return value == "" })
 	return targetGroup{Targets: []string{e.Addr()}, Labels: labels}

@@ -21,6 +21,8 @@ func TestTargetsForPrometheus(t *testing.T) {
 		`{"worker_id":"b","instance_id":"i","hostname":"h","port":8081,"worker_type":"llm","model":"m \"1\"",
 			"metadata":{"zone":"a","gpu":2,"spot":true,"a.b":"second","a-b":"first","größe":"x","tags":["x"],"none":null,"empty":""}}`,
 		`{"worker_id":"a","hostname":"::1","port":8080,"metadata":{"metrics_path":"/prom","scheme":"https"}}`,
+		`{"worker_id":"none","hostname":"h","port":8082,"metadata":{"metrics_path":""}}`,
+		`{"component_type":"gui","hostname":"h","port":5173}`,
 		`{"component_type":"queen","hostname":"[fe80::1]","port":7833,"metadata":{"metrics_path":7}}`,
 	} {
 		a.want(200, a.post("register", body))
@@ -43,6 +45,7 @@ func TestTargetsForPrometheus(t *testing.T) {
 		"?metadata.zone=a":       "[" + second + "]\n",
 		"?status=offline":        "[]\n",
 		"?component_type=worker": "[" + first + "," + second + "]\n",
+		"?component_type=gui":    "[]\n",
 	} {
 		r := a.get(targetsPath + query)
 		if got := string(r.body); r.status != http.StatusOK || got != want {
