@@ -27,7 +27,7 @@ func Example() {
 	g, err := gui.New(ctx, gui.Config{Here: hive.Config{
 		RuntimeDir: dir + "/run", StateDir: dir + "/state",
 		Keeper: func(job string) hive.Command { // a program that runs hive.Launching
-			return hive.Command{Path: "/proc/self/exe", Argv: []string{"rbee-hive", hive.KeepCommand, job}}
+			return hive.Command{Path: "/proc/self/exe", Argv: []string{"rbee-keeper", hive.KeepCommand, job}}
 		},
 	}})
 	if err != nil {

@@ -31,7 +31,7 @@ func BenchmarkSpawn(b *testing.B) {
 		ID: "bench", QueenURL: new(""), RuntimeDir: filepath.Join(dir, "run"), StateDir: filepath.Join(dir, "state"),
 		Log: slog.New(slog.DiscardHandler),
 		Keeper: func(job string) hive.Command {
-			return hive.Command{Path: self, Argv: []string{program.HiveName, hive.KeepCommand, job}}
+			return hive.Command{Path: self, Argv: []string{program.KeeperName, hive.KeepCommand, job}}
 		},
 	}
 	c := benchHive(b, cfg)

@@ -24,7 +24,7 @@ func Example() {
 	h, err := hive.New(hive.Config{
 		RegistryURL: registry.DefaultURL, RuntimeDir: "run", StateDir: "state", ModelDirs: []string{"models"},
 		Keeper: func(job string) hive.Command {
-			return hive.Command{Path: self, Argv: []string{"rbee-hive", hive.KeepCommand, job}}
+			return hive.Command{Path: self, Argv: []string{"rbee-keeper", hive.KeepCommand, job}}
 		},
 	})
 	if err != nil {

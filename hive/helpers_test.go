@@ -75,7 +75,7 @@ func newBox(t *testing.T, change func(*hive.Config)) *box {
 		Ports: ports.Range{First: 18000, Last: 18999}, EngineFile: file, ModelDirs: []string{filepath.Join(dir, "models")},
 		Tend: 20 * time.Millisecond, HeartbeatInterval: 100 * time.Millisecond,
 		Keeper: func(job string) hive.Command {
-			return hive.Command{Path: self, Argv: []string{program.HiveName, hive.KeepCommand, job}}
+			return hive.Command{Path: self, Argv: []string{program.KeeperName, hive.KeepCommand, job}}
 		},
 		Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}

@@ -2,7 +2,9 @@ package hive_test
 
 import (
 	"context"
+	"fmt"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -90,6 +92,21 @@ func (b *box) operation(id string) client.Operation {
 		b.t.Fatal(err)
 	}
 	return op
+}
+
+// TestKeeperIsNoHive: who ends the hive by its name does not end the keepers with it.
+func TestKeeperIsNoHive(t *testing.T) {
+	t.Parallel()
+	b := newBox(t, nil)
+	dir := fmt.Sprint("/proc/", b.launched(b.spawn().WorkerID).SupervisorPID)
+	name, err := os.ReadFile(dir + "/comm")
+	if err != nil {
+		t.Skip("the name of another process is not to be seen here: ", err)
+	}
+	line, err := os.ReadFile(dir + "/cmdline")
+	if string(name) != "rbee-keeper\n" || !strings.HasPrefix(string(line), "rbee-keeper\x00") {
+		t.Errorf("the keeper is called %q, %q, %v", name, line, err)
+	}
 }
 
 // TestKeeperKilled: a worker whose keeper dies gets another one, and does not notice.

@@ -14,7 +14,7 @@ import (
 func TestMain(m *testing.M) {
 	guard.Main()
 	programs := map[string]func(){program.GUIName: main, engineName: engine}
-	for _, name := range []string{program.RegistryName, program.QueenName, program.HiveName, program.WorkerName} {
+	for _, name := range []string{program.RegistryName, program.QueenName, program.HiveName, program.KeeperName, program.WorkerName} {
 		programs[name] = func() { os.Exit(program.Main(name, os.Args[1:])) }
 	}
 	testscript.Main(m, programs)

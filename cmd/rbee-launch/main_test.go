@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 		program.RegistryName: daemon(program.RegistryName),
 		program.QueenName:    daemon(program.QueenName),
 		program.HiveName:     daemon(program.HiveName),
+		program.KeeperName:   daemon(program.KeeperName),
 		program.GUIName:      daemon(program.GUIName),
 		program.WorkerName:   daemon(program.WorkerName),
 	})

@@ -37,7 +37,7 @@ func (s Spawning) Validate() error {
 	return nil
 }
 
-// config is how it is done. Keepers run this same file, under the hive's name.
+// config is how it is done. Keepers run this same file, under a name of theirs.
 func (s Spawning) config() (hive.Config, error) {
 	runtimeDir, err := cli.RuntimeDir()
 	if err != nil {
@@ -58,7 +58,7 @@ func (s Spawning) config() (hive.Config, error) {
 		RuntimeDir: runtimeDir, StateDir: stateDir, CacheDir: RegistryCache(),
 		Ports: s.Ports, Host: s.Host, EngineFile: s.EngineFile, ModelDirs: s.Models, StopWorkers: s.StopWorkers, MaxStarting: s.MaxStarts,
 		Keeper: func(job string) hive.Command {
-			return hive.Command{Path: self, Argv: []string{HiveName, hive.KeepCommand, job}}
+			return hive.Command{Path: self, Argv: []string{KeeperName, hive.KeepCommand, job}}
 		},
 	}, nil
 }
@@ -123,7 +123,12 @@ func modelDir() string {
 	return filepath.Join(dir, "rbee", "models")
 }
 
-// Keep is the command line of a keeper, which hives start.
+// keeper is the command line of a keeper, which hives start.
+type keeper struct {
+	Keep Keep `cmd:"" help:"Keep one worker."`
+}
+
+// Keep is what a keeper does.
 type Keep struct {
 	Job string `arg:"" help:"What to keep, in JSON." placeholder:"JOB"`
 }

@@ -26,6 +26,9 @@ const (
 	HiveName     = "rbee-hive"
 	GUIName      = "rbee-gui"
 	WorkerName   = "llm-worker-rbee"
+	// KeeperName is what a keeper is called, to be none of those that end with its hive's
+	// name. As HiveName with hive.KeepCommand it is the same.
+	KeeperName = "rbee-keeper"
 )
 
 func apps() map[string]cli.App {
@@ -33,6 +36,7 @@ func apps() map[string]cli.App {
 		RegistryName: {About: "The discovery daemon of an rbee cluster: who is there, and who still lives. Everything is in memory.", Grammar: &Registry{}},
 		QueenName:    {About: "The orchestrator of an rbee cluster: knows every worker and what it can do.", Grammar: &Queen{}},
 		HiveName:     {About: "One on each machine of an rbee cluster: spawns workers there on request, and stops them. They outlive it.", Grammar: &Hive{}},
+		KeeperName:   {About: "A hive's keeper of one worker. Hives start it.", Grammar: &keeper{}},
 		GUIName:      {About: "The web page of an rbee cluster: see, spawn, stop and talk to workers, with or without a queen.", Grammar: &GUI{}},
 		WorkerName:   {About: "The built-in worker: an honest simulation of a model server, for trials and CI. It runs no model.", Grammar: &Worker{}},
 	}
@@ -56,7 +60,7 @@ func Main(name string, args []string) int {
 		app.Grammar, args = &cli.VersionCmd{}, args[1:]
 	}
 	if name == HiveName && len(args) > 0 && args[0] == hive.KeepCommand {
-		app.Grammar, args = &Keep{}, args[1:]
+		app.Grammar = &keeper{}
 	}
 	app.Vars = kong.Vars{
 		"registry": registry.DefaultURL, "queen": client.DefaultURL, "ports": ports.DefaultRange().String(), "models": modelDir(),

@@ -24,6 +24,10 @@ import (
 // start took: it may live for months, beside a hundred others.
 const settled = time.Second
 
+// processName is what ps shows of a sidecar: whoever ends the program that started it by
+// that one's name does not end what was to outlive it.
+const processName = "rbee-keeper"
+
 // Options are a launch whose process does nothing else.
 type Options struct {
 	// Role is TakeRole's.
@@ -72,7 +76,8 @@ func Run(ctx context.Context, o Options) error {
 	if !o.Role.Detached {
 		return errors.New("run a sidecar: this process was not started as one")
 	}
-	inherited.Close(parentFD, o.Role.Control) // of what the starter had open, its locks are the worst
+	_ = os.WriteFile("/proc/self/comm", []byte(processName), 0) // Linux alone
+	inherited.Close(parentFD, o.Role.Control)                   // of what the starter had open, its locks are the worst
 	p := newParent(o.Role, o.Config.LogDir)
 	defer p.close()
 	o.Config.Log = o.logger(p)
