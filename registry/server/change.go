@@ -19,7 +19,8 @@ type change struct {
 	at       time.Time
 
 	encode sync.Once // when it is first wanted
-	text   []byte
+	text   []byte    // an event of a stream
+	data   []byte    // the JSON in it
 }
 
 // size is about what the change takes to keep, in bytes: what was, what is, and its JSON.
@@ -39,18 +40,29 @@ func (c *change) concerns(f filter) bool {
 	return (c.old != nil && f.match(c.old)) || (c.new != nil && f.match(c.new))
 }
 
-// json is the change as a watch tells it.
-func (c *change) json() []byte {
+// event is the change as a stream of the life of that epoch tells it, json as a poll does.
+// All who are told share the bytes.
+func (c *change) event(epoch string) []byte {
 	c.encode.Do(func() {
 		r := c.record()
-		text := append(make([]byte, 0, len(r.head)+160), `{"revision":`...)
-		text = strconv.AppendUint(text, c.revision, 10)
+		text := append(make([]byte, 0, len(r.head)+240), "id: "...)
+		text = strconv.AppendUint(append(append(text, epoch...), '.'), c.revision, 10)
+		text = append(text, "\nevent: change\ndata: "...)
+		begin := len(text)
+		text = strconv.AppendUint(append(text, `{"revision":`...), c.revision, 10)
 		text = append(append(append(text, `,"op":"`...), c.op...), `","component":`...)
 		text = append(text, r.head...)
 		text = append(c.at.AppendFormat(text, time.RFC3339Nano), `"}}`...)
-		c.text = text
+		end := len(text)
+		c.text = append(text, "\n\n"...)
+		c.data = c.text[begin:end]
 	})
 	return c.text
+}
+
+func (c *change) json(epoch string) []byte {
+	c.event(epoch)
+	return c.data
 }
 
 // The methods below change the table, under its lock. They are the only ones that do.

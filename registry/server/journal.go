@@ -49,9 +49,13 @@ func (j *journal) forget() {
 	j.oldest++
 }
 
-// after gives changes that follow on a revision, as many as into has room for: none when
-// there is nothing newer, and then grown is closed when there is. It is not ok when the
-// first of them is not kept any more.
+// lot is how many bytes of changes are followed at once, so that one who takes his time
+// over them holds little that is not kept here any more.
+const lot = 256 << 10
+
+// after gives changes that follow on a revision, as many as into has room for, of a lot
+// together: none when there is nothing newer, and then grown is closed when there is. It is
+// not ok when the first of them is not kept any more.
 func (j *journal) after(revision uint64, into []*change) (found []*change, grown <-chan struct{}, ok bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -65,8 +69,10 @@ func (j *journal) after(revision uint64, into []*change) (found []*change, grown
 		return nil, nil, false
 	}
 	found = into[:0]
-	for next := revision + 1; next <= j.newest && len(found) < cap(into); next++ {
-		found = append(found, *j.at(next))
+	size := 0
+	for next := revision + 1; next <= j.newest && len(found) < cap(into) && size < lot; next++ {
+		c := *j.at(next)
+		found, size = append(found, c), size+c.size()
 	}
 	return found, nil, true
 }

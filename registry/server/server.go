@@ -47,6 +47,7 @@ type Server struct {
 
 	maxWatchers int
 	patience    time.Duration
+	answerTime  time.Duration
 	watching    atomic.Int64
 	leaving     chan struct{} // closed when those who watch are to come back later
 	leave       func()
@@ -67,6 +68,7 @@ func New(cfg Config) *Server {
 		log:         cfg.Log,
 		maxWatchers: cmp.Or(cfg.MaxWatchers, 20_000),
 		patience:    cmp.Or(cfg.Patience, 10*time.Second),
+		answerTime:  cmp.Or(cfg.WriteTime, time.Minute),
 		leaving:     make(chan struct{}),
 	}
 	s.leave = sync.OnceFunc(func() { close(s.leaving) })
@@ -196,7 +198,7 @@ func Run(ctx context.Context, ln net.Listener, cfg Config) error {
 	g.Go(func() error { return s.Run(ctx) })
 	g.Go(func() error {
 		return httpd.Serve(ctx, ln, cfg.Access.Wrap(s.Handler()), httpd.ServeOptions{
-			Log: s.log, TLS: cfg.Access.TLS, Header: cfg.HeaderTime, Read: cmp.Or(cfg.ReadTime, 30*time.Second), Write: cmp.Or(cfg.WriteTime, time.Minute),
+			Log: s.log, TLS: cfg.Access.TLS, Header: cfg.HeaderTime, Read: cmp.Or(cfg.ReadTime, 30*time.Second), Write: s.answerTime,
 		})
 	})
 	return g.Wait()

@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"compress/gzip"
+	"fmt"
 	"iter"
 	"slices"
 	"strconv"
@@ -115,8 +116,17 @@ func (v *view) snapshot(epoch string, f filter, c clock) *document {
 	})
 }
 
+// reset is the snapshot as the answer to a poll.
+func (v *view) reset(epoch string, f filter, c clock) *document {
+	return v.document("reset "+f.key(), c.now(), func(d *document) {
+		list, _ := v.pick(f)
+		text := fmt.Appendf(make([]byte, 0, sizeOf(list)), `{"epoch":%q,"revision":%d,"reset":`, epoch, v.revision)
+		d.body = append(appendSnapshot(text, epoch, v.revision, list, c.born()), "}\n"...)
+	})
+}
+
 func sizeOf(list []*record) int {
-	size := 256
+	size := 512
 	for _, r := range list {
 		size += len(r.head) + 40
 	}

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/rbee-launch/rbee-launch/internal/httpd"
@@ -20,6 +21,9 @@ const (
 	pieceSize = 256 << 10
 	// together is how many changes are written at once at most.
 	together = 256
+	// mostCopied is how many bytes of them are put together for one write; larger ones are
+	// written from where all have them, so that who takes nothing costs little.
+	mostCopied = 16 << 10
 )
 
 // Why a stream ends, as its last event says.
@@ -81,9 +85,11 @@ func (st *stream) run(r *http.Request) (dropped string) {
 			_ = st.bye(byeSlow, "more has changed than is kept: come back, and begin with a reset")
 			return byeSlow
 		case len(found) > 0:
-			if err = st.tell(found); err == nil {
+			heard := st.told
+			if err = st.tell(found); st.told != heard {
 				quiet.Reset(keepAlive)
 			}
+			clear(found) // who has nothing to hear keeps none of them
 			continue
 		}
 		select {
@@ -115,31 +121,45 @@ func (st *stream) begin(last string) error {
 		}
 	}
 	st.reached = v.revision
-	all := v.snapshot(st.s.epoch, st.filter, st.s.clock).body
-	text := st.event(make([]byte, 0, len(all)+128), "reset", v.revision)
-	text = append(append(append(text, "data: "...), all...), '\n') // all ends its line itself
-	return st.write(text)
+	all := v.snapshot(st.s.epoch, st.filter, st.s.clock).body // which ends its line itself
+	return st.write(append(st.event("reset", v.revision), "data: "...), all, []byte("\n"))
 }
 
 // event begins an event.
-func (st *stream) event(text []byte, name string, revision uint64) []byte {
+func (st *stream) event(name string, revision uint64) []byte {
 	st.told = revision
-	return fmt.Appendf(text, "id: %s\nevent: %s\n", st.s.tag(revision), name)
+	return fmt.Appendf(nil, "id: %s\nevent: %s\n", st.s.tag(revision), name)
 }
 
+// tell writes small changes together, and large ones from where all have them.
 func (st *stream) tell(changes []*change) error {
-	var text []byte
+	var together []byte
 	for _, c := range changes {
 		st.reached = c.revision
-		if c.concerns(st.filter) {
-			text = st.event(text, "change", c.revision)
-			text = append(append(append(text, "data: "...), c.json()...), "\n\n"...)
+		if !c.concerns(st.filter) {
+			continue
+		}
+		st.told = c.revision
+		text := c.event(st.s.epoch)
+		var err error
+		switch {
+		case len(changes) == 1 || len(text) > mostCopied/2:
+			err = st.write(together, text)
+			together = together[:0]
+		case len(together)+len(text) > mostCopied:
+			err = st.write(together)
+			together = append(together[:0], text...)
+		default:
+			together = append(together, text...)
+		}
+		if err != nil {
+			return err
 		}
 	}
-	if len(text) == 0 {
+	if len(together) == 0 {
 		return nil
 	}
-	return st.write(text)
+	return st.write(together)
 }
 
 // breathe shows that the stream lives, and how far it has got past what the filter left out.
@@ -154,25 +174,23 @@ func (st *stream) breathe() error {
 
 // bye tells a watcher to come back, each at another moment.
 func (st *stream) bye(reason, detail string) error {
-	text := st.event(nil, "bye", st.reached)
+	text := st.event("bye", st.reached)
 	retry := 200*time.Millisecond + rand.N(2*time.Second)
 	return st.write(fmt.Appendf(text, "retry: %d\ndata: {\"reason\":%q,\"detail\":%q}\n\n", retry.Milliseconds(), reason, detail))
 }
 
-// write gives each piece its time, so that a long snapshot may take long.
-func (st *stream) write(text []byte) error {
-	for len(text) > 0 {
-		piece := text[:min(len(text), pieceSize)]
-		_ = st.rc.SetWriteDeadline(time.Now().Add(st.s.patience))
-		if _, err := st.w.Write(piece); err != nil {
-			return err
+// write gives each piece its time, so that a long snapshot may take long. It keeps no copy
+// of them.
+func (st *stream) write(texts ...[]byte) error {
+	for _, text := range texts {
+		for piece := range slices.Chunk(text, pieceSize) {
+			_ = st.rc.SetWriteDeadline(time.Now().Add(st.s.patience))
+			if _, err := st.w.Write(piece); err != nil {
+				return err
+			}
 		}
-		if err := st.rc.Flush(); err != nil {
-			return err
-		}
-		text = text[len(piece):]
 	}
-	return nil
+	return st.rc.Flush()
 }
 
 const (
@@ -192,7 +210,6 @@ func (s *Server) poll(w http.ResponseWriter, r *http.Request, f filter) error {
 	}
 	rc := http.NewResponseController(w)
 	_ = rc.SetReadDeadline(time.Time{})
-	_ = rc.SetWriteDeadline(time.Now().Add(wait + s.patience))
 	v := s.store.current()
 	var revision uint64
 	known := false
@@ -208,21 +225,19 @@ func (s *Server) poll(w http.ResponseWriter, r *http.Request, f filter) error {
 	if known {
 		changes, revision, known = s.await(ctx, f, revision)
 	}
-	answer := fmt.Appendf(nil, `{"epoch":%q,"revision":`, s.epoch)
+	_ = rc.SetWriteDeadline(time.Now().Add(s.answerTime))
 	if !known {
-		all := v.snapshot(s.epoch, f, s.clock).body
-		answer = fmt.Appendf(answer, `%d,"reset":%s}`, v.revision, all[:len(all)-1])
-	} else {
-		answer = fmt.Appendf(answer, `%d,"changes":[`, revision)
-		for i, c := range changes {
-			if i > 0 {
-				answer = append(answer, ',')
-			}
-			answer = append(answer, c.json()...)
-		}
-		answer = append(answer, "]}"...)
+		send(w, r, v.reset(s.epoch, f, s.clock))
+		return nil
 	}
-	send(w, r, &document{body: append(answer, '\n')})
+	answer := fmt.Appendf(nil, `{"epoch":%q,"revision":%d,"changes":[`, s.epoch, revision)
+	for i, c := range changes {
+		if i > 0 {
+			answer = append(answer, ',')
+		}
+		answer = append(answer, c.json(s.epoch)...)
+	}
+	send(w, r, &document{body: append(answer, "]}\n"...)})
 	return nil
 }
 

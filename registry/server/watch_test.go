@@ -288,6 +288,14 @@ func TestAQuietWatchIsKeptAlive(t *testing.T) {
 		if got, want := w.heard(), fmt.Sprintf(":\nid: %s.1\n\n", epoch); got != want {
 			t.Errorf("after a change that is no matter of its comes %q, want %q", got, want)
 		}
+		for port := range 4 { // so many that it is never quiet between them
+			time.Sleep(4 * time.Second)
+			a.want(200, a.post("register", fmt.Sprintf(`{"hive_id":"h","hostname":"h","port":%d}`, 2+port)))
+			synctest.Wait()
+		}
+		if got, want := w.heard(), fmt.Sprintf(":\nid: %s.4\n\n", epoch); got != want {
+			t.Errorf("among changes that are no matter of its comes %q, want %q", got, want)
+		}
 		stop()
 		<-done
 	})
