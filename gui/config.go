@@ -29,6 +29,9 @@ type Config struct {
 	// Look is between looks at this machine's launches; 500 ms when zero.
 	Look time.Duration
 
+	// ReadTime is how long a client may take to send a request's body; 1 min when zero.
+	ReadTime time.Duration
+
 	Access httpd.Access
 	Log    *slog.Logger // silent when nil
 }

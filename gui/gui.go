@@ -1,6 +1,7 @@
 package gui
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log"
@@ -125,7 +126,7 @@ func (g *GUI) Run(ctx context.Context, ln net.Listener) error {
 		return nil
 	})
 	group.Go(func() error {
-		return httpd.Serve(ctx, ln, g.guarded(access), httpd.ServeOptions{Log: g.log, TLS: access.TLS})
+		return httpd.Serve(ctx, ln, g.guarded(access), httpd.ServeOptions{Log: g.log, TLS: access.TLS, Read: cmp.Or(g.cfg.ReadTime, time.Minute)})
 	})
 	defer g.transport.CloseIdleConnections()
 	return group.Wait()

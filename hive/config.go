@@ -51,6 +51,9 @@ type Config struct {
 	Sample      time.Duration // between looks at what workers use, of which 60 are kept; 5 s when zero
 	Registering time.Duration // how long a spawn waits for a ready worker's registrations; 1 s when zero
 
+	// ReadTime is how long a client may take to send a request's body; 30 s when zero.
+	ReadTime time.Duration
+
 	Access httpd.Access
 	Log    *slog.Logger // silent when nil
 }

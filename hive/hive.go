@@ -127,7 +127,7 @@ func (h *Hive) Run(ctx context.Context, ln net.Listener) error {
 	}
 	g.Go(func() error { return h.Work(ctx) })
 	g.Go(func() error {
-		return httpd.Serve(ctx, ln, access.Wrap(h.Handler()), httpd.ServeOptions{Log: h.log, TLS: access.TLS})
+		return httpd.Serve(ctx, ln, access.Wrap(h.Handler()), httpd.ServeOptions{Log: h.log, TLS: access.TLS, Read: h.cfg.ReadTime})
 	})
 	return g.Wait()
 }

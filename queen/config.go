@@ -37,6 +37,9 @@ type Config struct {
 	Drain  time.Duration   // how long those that run may take at the end; 5 s when zero
 	Hurry  <-chan struct{} // when closed, no time at all; may be nil
 
+	// ReadTime is how long a client may take to send the body of any other request; 30 s when zero.
+	ReadTime time.Duration
+
 	Access httpd.Access
 	Log    *slog.Logger // silent when nil
 }

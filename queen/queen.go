@@ -145,7 +145,7 @@ func (q *Queen) serve(ctx context.Context, ln net.Listener, access httpd.Access)
 	defer cutting.Wait()
 	defer close(served)
 	return httpd.Serve(ctx, ln, httpd.CutWith(cut, access.Wrap(q.Handler())), httpd.ServeOptions{
-		Log: q.log, TLS: access.TLS, Drain: q.cfg.Drain + time.Second, Hurry: q.cfg.Hurry,
+		Log: q.log, TLS: access.TLS, Read: q.cfg.ReadTime, Drain: q.cfg.Drain + time.Second, Hurry: q.cfg.Hurry,
 	})
 }
 

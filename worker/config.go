@@ -48,8 +48,9 @@ type Config struct {
 	TLS               *tls.Config   // for those at https URLs; trusts the system's roots when nil
 	CacheDir          string        // where the registry's last answers outlive it; "" is nowhere
 
-	Access httpd.Access
-	Log    *slog.Logger // discarded when nil
+	ReadTime time.Duration // how long a client may take to send a request's body; 1 min when zero
+	Access   httpd.Access
+	Log      *slog.Logger // discarded when nil
 }
 
 // Faults are what can be made to go wrong. The zero value is a worker without

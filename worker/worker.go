@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -106,7 +107,9 @@ func (w *Worker) Run(ctx context.Context, ln net.Listener) error {
 		access.Refuse = openai.Space{}.Refuse
 		access.Hosts = append([]string{w.cfg.Advertise}, access.Hosts...) // the name we gave out ourselves
 		h := httpd.CutWith(cut, access.Wrap(w.Handler()))
-		served <- httpd.Serve(serving, clients, h, httpd.ServeOptions{Log: w.log, TLS: access.TLS, Drain: w.cfg.Drain + time.Second, Hurry: w.cfg.Hurry})
+		served <- httpd.Serve(serving, clients, h, httpd.ServeOptions{
+			Log: w.log, TLS: access.TLS, Drain: w.cfg.Drain + time.Second, Hurry: w.cfg.Hurry, Read: cmp.Or(w.cfg.ReadTime, time.Minute),
+		})
 	}()
 
 	life, end := context.WithCancel(ctx)

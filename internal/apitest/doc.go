@@ -5,5 +5,5 @@
 //	err = doc.Check("GET /health", resp.StatusCode, resp.Header, body) // and true
 //
 // It is stricter than callers are to be: an answer must not have a field that is not
-// described. Nothing but tests imports it.
+// described. And it sends servers what they have to cut off: HalfABody. Nothing but tests imports it.
 package apitest

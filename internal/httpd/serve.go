@@ -55,10 +55,13 @@ type ServeOptions struct {
 	Drain time.Duration // how long running requests may take at the end; 5 s when zero
 	// Header is how long a client may take to send a request's header; 10 s when zero.
 	Header time.Duration
-	// Read and Write bound how long a client may take to send its request, and the
-	// answer to reach it; for ever when zero. A handler that streams sets deadlines of its
-	// own with an http.ResponseController.
-	Read, Write time.Duration
+	// Read is how long a client may take to send a request's body, 30 s when zero, and at most
+	// 5 s of it once the request is answered. A handler may set another deadline, with an
+	// http.ResponseController, before it reads.
+	Read time.Duration
+	// Write is how long the answer may take to reach the client; for ever when zero. A handler
+	// that streams sets deadlines of its own.
+	Write time.Duration
 	// Hurry, when closed, leaves them a quarter of a second; may be nil.
 	Hurry <-chan struct{}
 }
@@ -72,10 +75,10 @@ const lastWords = 250 * time.Millisecond
 // The time to write is unbounded unless asked for, since that cuts streams
 // (golang/go#16100).
 func Serve(ctx context.Context, ln net.Listener, h http.Handler, opt ServeOptions) error {
+	read := cmp.Or(opt.Read, 30*time.Second)
 	srv := &http.Server{
-		Handler:           h,
+		Handler:           bounded(h, read, min(read, lingering)),
 		ReadHeaderTimeout: cmp.Or(opt.Header, 10*time.Second),
-		ReadTimeout:       opt.Read,
 		WriteTimeout:      opt.Write,
 		IdleTimeout:       120 * time.Second,
 		MaxHeaderBytes:    32 << 10,

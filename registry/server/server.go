@@ -26,8 +26,8 @@ type Config struct {
 	MaxPerAddress int           // components registered from one other machine; 4,096 when zero; more are refused with 429
 	MaxWatchers   int           // who watch or poll; 20,000 when zero; more are refused with 503
 
-	// How long a client may take: to send a request's header, 10 s when zero; to send all of
-	// it, 30 s; to take the answer, 1 min; and to take each piece of a stream, 10 s.
+	// How long a client may take: to send a request's header, 10 s when zero; to send its
+	// body, 30 s; to take the answer, 1 min; and to take each piece of a stream, 10 s.
 	HeaderTime, ReadTime, WriteTime, Patience time.Duration
 
 	Access httpd.Access // who may call; the zero value takes loopback callers alone
@@ -198,7 +198,7 @@ func Run(ctx context.Context, ln net.Listener, cfg Config) error {
 	g.Go(func() error { return s.Run(ctx) })
 	g.Go(func() error {
 		return httpd.Serve(ctx, ln, cfg.Access.Wrap(s.Handler()), httpd.ServeOptions{
-			Log: s.log, TLS: cfg.Access.TLS, Header: cfg.HeaderTime, Read: cmp.Or(cfg.ReadTime, 30*time.Second), Write: s.answerTime,
+			Log: s.log, TLS: cfg.Access.TLS, Header: cfg.HeaderTime, Read: cfg.ReadTime, Write: s.answerTime,
 		})
 	})
 	return g.Wait()

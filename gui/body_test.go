@@ -1,0 +1,27 @@
+package gui_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rbee-launch/rbee-launch/gui"
+	"github.com/rbee-launch/rbee-launch/internal/apitest"
+)
+
+// A client that stops in the midst of a body is cut off, wanted or not.
+func TestHalfABodyIsCutOff(t *testing.T) {
+	t.Parallel()
+	at, _ := startGUI(t, gui.Config{ReadTime: 100 * time.Millisecond})
+	for _, q := range []struct{ host, path, answer string }{
+		{"localhost", "POST /api/here/v1/hive/workers", "HTTP/1.1 408"},
+		{"evil.example", "POST /api/here/v1/hive/workers", "HTTP/1.1 403"},
+		{"localhost", "POST /nothing", "HTTP/1.1 404"},
+		{"localhost", "POST /health", "HTTP/1.1 405"},
+	} {
+		answer, err := apitest.HalfABody(at, q.host, q.path)
+		if err != nil || !strings.HasPrefix(answer, q.answer) {
+			t.Errorf("%s at %s: %v, %q", q.path, q.host, err, answer)
+		}
+	}
+}
