@@ -35,7 +35,7 @@ type sentBody struct {
 	until time.Time
 
 	mu    sync.Mutex // a handler may have others read it, beyond its own end
-	ended bool       // it has come, or can't, or nobody cares any more
+	ended bool       // it has come, or can't
 }
 
 // Read is io.Reader's.

@@ -50,7 +50,7 @@ func holder(ctx context.Context, addr string) string {
 
 // ServeOptions are the limits of one server. The zero value is useful.
 type ServeOptions struct {
-	Log   *slog.Logger
+	Log   *slog.Logger  // what goes wrong with the server itself; net/http's own when nil
 	TLS   *tls.Config   // to speak TLS with; plain HTTP when nil
 	Drain time.Duration // how long running requests may take at the end; 5 s when zero
 	// Header is how long a client may take to send a request's header; 10 s when zero.
@@ -85,6 +85,8 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, opt ServeOption
 		BaseContext:       func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 	}
 	if opt.Log != nil {
+		srv.Handler = surviving(opt.Log, srv.Handler)
+		ln = &accepting{Listener: ln, log: opt.Log}
 		srv.ErrorLog = slog.NewLogLogger(opt.Log.Handler(), slog.LevelDebug)
 	}
 	if opt.TLS != nil {
