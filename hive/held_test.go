@@ -30,7 +30,7 @@ func TestStopOfHeldWorker(t *testing.T) {
 	})
 	keeper := b.launched(w.WorkerID).SupervisorPID
 	// As if that one could have written nothing.
-	for _, err := range []error{os.WriteFile(base+".json", before, 0o600), os.Remove(base + ".sock")} {
+	for _, err := range []error{os.WriteFile(base+".json", before, 0o600), os.Remove(base + ".sock"), os.MkdirAll(filepath.Join(base+".sock", "in the way"), 0o700)} {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,6 +38,9 @@ func TestStopOfHeldWorker(t *testing.T) {
 	status, _, answer := b.ask("DELETE", "/v1/hive/workers/"+w.WorkerID, "")
 	if code, _ := refusal(answer); status != http.StatusInternalServerError || code != client.CodeNotStopped || !strings.Contains(answer, fmt.Sprintf("kill %d)", keeper)) {
 		t.Errorf("%d %s, want that pid %d has it", status, answer, keeper)
+	}
+	if err := os.RemoveAll(base + ".sock"); err != nil {
+		t.Error(err)
 	}
 	b.kill(keeper)
 	if err := b.to.Stop(t.Context(), w.WorkerID); err != nil || !isGone(w.PID) {

@@ -219,7 +219,7 @@ func (l *launching) adopt(ctx context.Context) (*supervisor.Adoption, error) {
 		return nil, errors.Join(err, e.end(ctx))
 	}
 	l.berth.lease = lease
-	l.record = e.record
+	l.record, l.recorded = e.record, true
 	l.shown = e.state
 	l.target = Target{ID: e.state.ID, InstanceID: e.state.InstanceID, Host: e.state.Host, Port: e.state.Port}
 	return &supervisor.Adoption{

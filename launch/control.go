@@ -202,8 +202,18 @@ func (l *launching) upgradeAsked(w http.ResponseWriter, r *http.Request) error {
 		return httpd.Errorf(http.StatusConflict, "not_replaceable",
 			"the launcher of %s, pid %d, does more than this launch: start it anew", l.shownID(), os.Getpid())
 	}
+	if r := l.recordNow(); !r.held() || !r.has(stateExt, 0) {
+		return httpd.Errorf(http.StatusConflict, "not_recorded",
+			"the record of %s is gone, by which another program would go on: ask again when ps shows it", l.shownID())
+	}
 	l.ask.handOver(u.Path)
 	return httpd.WriteJSON(w, http.StatusAccepted, struct{}{})
+}
+
+func (l *launching) recordNow() *record {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.record
 }
 
 func (l *launching) shownID() string {

@@ -57,9 +57,13 @@ func TestUnrecordedLauncher(t *testing.T) {
 func TestStopOfHeldLaunch(t *testing.T) {
 	t.Parallel()
 	_, dir := unrecorded(t)
-	if err := os.Remove(filepath.Join(dir, "launches", "of-another.sock")); err != nil {
-		t.Fatal(err)
+	sock := filepath.Join(dir, "launches", "of-another.sock")
+	for _, err := range []error{os.Remove(sock), os.MkdirAll(filepath.Join(sock, "in the way"), 0o700)} {
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
+	defer os.RemoveAll(sock)
 	var held *launch.HeldError
 	err := launch.Stop(t.Context(), dir, "of-another", launch.StopOptions{}, nil)
 	if !errors.As(err, &held) || held.PID != os.Getpid() {

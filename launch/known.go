@@ -24,6 +24,7 @@ func (l *launching) showAs(ctx context.Context, id string) error {
 		},
 		Host: l.cfg.Host, LeaseDir: l.cfg.Ports.Dir, OnOrphan: l.cfg.OnOrphan, Resume: l.cfg.Resume,
 	}
+	known := l.recorded
 	same := l.record != nil && l.record.base == recordBase(l.cfg.RuntimeDir, id) // a new port need not mean a new id
 	l.mu.Unlock()
 	if l.cfg.RuntimeDir == "" || same {
@@ -31,7 +32,7 @@ func (l *launching) showAs(ctx context.Context, id string) error {
 	}
 	next, err := openRecord(ctx, l.cfg.RuntimeDir, id)
 	var inUse *InUseError
-	if errors.As(err, &inUse) || (err != nil && l.cfg.Detached) {
+	if errors.As(err, &inUse) || (err != nil && l.cfg.Detached && !known) {
 		return err
 	}
 	if err != nil {
@@ -67,8 +68,8 @@ func (l *launching) takeCommands(ctx context.Context) error {
 }
 
 // entrust makes the guard hold what is to live as long as the child, and be found by an
-// adopter. What fails costs that, not the launch.
-func (l *launching) entrust(g *guard.Guard) {
+// adopter.
+func (l *launching) entrust(g *guard.Guard) error {
 	l.entrusted = g
 	lease, path := l.berth.lease.File()
 	err := g.Entrust(l.entrustedAs(leaseName), lease, path)
@@ -79,8 +80,9 @@ func (l *launching) entrust(g *guard.Guard) {
 		}
 	}
 	if err != nil {
-		l.cfg.Log.Warn("the child can't be adopted", "id", l.target.ID, "err", err)
+		return fmt.Errorf("the child can't be adopted: %w", err)
 	}
+	return nil
 }
 
 // entrustedAs is the name of a thing of this launch's, at a guard that may have others.
@@ -126,44 +128,20 @@ func (l *launching) writeDown(a supervisor.Attempt, spec supervisor.Spec) error 
 	return l.written(l.record.write(*s))
 }
 
-// mending is the time between attempts to write a record that could not be written.
-const mending = 2 * time.Second
-
-// mend writes the record again that could not be written, until that succeeds: the disk may
-// have room by then.
-func (l *launching) mend(ended <-chan struct{}) {
-	for {
-		select {
-		case <-l.stale:
-		case <-ended:
-			return
-		}
-		select {
-		case <-time.After(mending):
-		case <-ended:
-			return
-		}
-		l.mu.Lock()
-		l.show()
-		l.mu.Unlock()
-	}
-}
-
-// written passes on how the writing of the record went, to mend as well.
+// written passes on how the writing of the record went.
 func (l *launching) written(err error) error {
-	if err != nil {
-		select {
-		case l.stale <- struct{}{}:
-		default:
-		}
-	}
+	l.stale = err != nil
+	l.recorded = l.recorded || err == nil
 	return err
 }
 
 // unrecorded is what comes of a state that could not be written: less, for a launch that
-// is known or has a terminal. A detached one nobody would find again.
+// was recorded before or has a terminal. A detached one that begins nobody would find.
 func (l *launching) unrecorded(err error) error {
-	if l.cfg.Detached && l.cfg.RuntimeDir != "" && (l.record == nil || !l.record.written()) {
+	l.mu.Lock()
+	known := l.recorded
+	l.mu.Unlock()
+	if l.cfg.Detached && l.cfg.RuntimeDir != "" && !known {
 		return fmt.Errorf("record the launch %s: %w", l.target.ID, err)
 	}
 	switch {

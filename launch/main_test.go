@@ -73,8 +73,8 @@ func lookBack(args []string) error {
 
 // launcher is a program (RUNTIME_DIR [REGISTRY]) that launches a built-in worker and
 // prints its pid when it is ready. With a registry, the worker is to be kept, talks all
-// the time, and is logged in RUNTIME_DIR/logs; with a third argument it is one that SIGTERM
-// does not end, with an hour to do so.
+// the time, and is logged in RUNTIME_DIR/logs; with a third argument it is restarted
+// (restarts), or is one that SIGTERM does not end, with an hour to do so.
 func launcher(args []string) error {
 	cfg := launch.Config{Program: builtin(), ID: "of-another", Ports: testPorts, RuntimeDir: args[0]}
 	if len(args) > 1 {
@@ -86,7 +86,10 @@ func launcher(args []string) error {
 		cfg = keptConfig(args[0])
 		cfg.Registry = reg
 	}
-	if len(args) > 2 {
+	switch {
+	case len(args) > 2 && args[2] == "restarts":
+		cfg.Restart.When = supervisor.Always
+	case len(args) > 2:
 		cfg.Program, cfg.Limits.Grace = builtin("--ignore-sigterm"), time.Hour
 	}
 	cfg.OnEvent = func(e launch.Event) {

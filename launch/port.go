@@ -55,6 +55,14 @@ func (b *berth) settle() error {
 	return errors.Join(errs...)
 }
 
+// renew has the lease lock others out again, should its file be gone.
+func (b *berth) renew(ctx context.Context) (anew bool, err error) {
+	if b.lease == nil {
+		return false, nil
+	}
+	return b.lease.Renew(ctx)
+}
+
 func (b *berth) release() error {
 	err := b.settle()
 	if b.lease != nil {

@@ -121,6 +121,20 @@ func (r *record) tryLock() error {
 	}
 }
 
+// held reports whether the record is still this launch's: whether the lock that it has is
+// the one that others find.
+func (r *record) held() bool {
+	if r == nil {
+		return false
+	}
+	ours, err := r.lock.IsAt(r.base + lockExt)
+	return ours && err == nil
+}
+
+// errGone means that a record was cleared away by others; what is at its place may be
+// another launch's.
+var errGone = errors.New("its record is gone from the runtime directory")
+
 // files are the record's paths, the lock's first, as a guard wants them that is to
 // remove them.
 func (r *record) files() []string {
@@ -134,6 +148,9 @@ func (r *record) files() []string {
 // write replaces the state in one step, so that no reader sees half of one. On a full disk
 // it makes do with the room that the record has.
 func (r *record) write(s state) error {
+	if !r.held() {
+		return errGone
+	}
 	body, err := json.Marshal(s)
 	if err != nil {
 		return err
@@ -153,16 +170,24 @@ func (r *record) write(s state) error {
 	return nil
 }
 
-// written reports whether there is a state, whole if not the latest.
-func (r *record) written() bool {
-	_, err := readState(r.base)
-	return err == nil
+// has reports whether there is a file of this type with this extension.
+func (r *record) has(ext string, is fs.FileMode) bool {
+	info, err := os.Lstat(r.base + ext)
+	return err == nil && info.Mode().Type() == is
 }
 
-// close removes the record, its lock last: who locks next finds nothing else.
+// close removes the record, its lock last: who locks next finds nothing else. Where the lock
+// is gone, the rest is this launch's to remove as long as nobody else has the id.
 func (r *record) close() error {
 	if r == nil {
 		return nil
+	}
+	if !r.held() {
+		gone := r.lock
+		if !r.remains() || r.tryLock() != nil {
+			return gone.Unlock()
+		}
+		_ = gone.Unlock()
 	}
 	return errors.Join(r.removeAll(besideLock()...), r.removeAll(lockExt), r.lock.Unlock())
 }

@@ -8,9 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/oklog/ulid/v2"
-
-	"github.com/rbee-launch/rbee-launch/internal/logfile"
 	"github.com/rbee-launch/rbee-launch/registry"
 	"github.com/rbee-launch/rbee-launch/supervisor"
 	"github.com/rbee-launch/rbee-launch/supervisor/guard"
@@ -26,8 +23,14 @@ type launching struct {
 	berth     berth
 	hub       *hub
 	ask       *asked
-	control   *control
 	entrusted *guard.Guard // that holds our locks
+
+	// papers is held by whoever changes what leads others here: berth's lease, record, control
+	// and what is entrusted to the guard. It is taken before mu.
+	papers   sync.Mutex
+	control  *control
+	placed   bool // there is a life to be found
+	failures int  // in a row, to put things right
 
 	mu        sync.Mutex // orders events, too
 	target    Target
@@ -35,7 +38,8 @@ type launching struct {
 	leaving   []*announcer // of earlier ones, on their way out
 	stopping  bool
 	record    *record
-	stale     chan struct{} // holds one when the record could not be written
+	recorded  bool // the record was written once
+	stale     bool // it could not be, last time
 	shown     state
 	spawning  supervisor.Spec // of the present life
 	guard     *guard.Guard    // below which it is
@@ -47,7 +51,7 @@ type launching struct {
 // had, *InUseError when the id is another launch's, *NotOrphanedError and
 // *HandedOverError. A stop by ctx, or by a Remote, is none.
 func Run(ctx context.Context, cfg Config) error {
-	l := &launching{cfg: cfg.withDefaults(), hub: newHub(), ask: newAsked(), stale: make(chan struct{}, 1)}
+	l := &launching{cfg: cfg.withDefaults(), hub: newHub(), ask: newAsked()}
 	l.berth.cfg = l.cfg
 	adoption, err := l.adopt(ctx)
 	if err != nil {
@@ -58,7 +62,7 @@ func Run(ctx context.Context, cfg Config) error {
 	inner, stop := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan struct{})
 	var mending sync.WaitGroup
-	mending.Go(func() { l.mend(ended) })
+	mending.Go(func() { l.mend(ctx, ended) })
 	var farewell sync.WaitGroup
 	farewell.Go(func() {
 		defer stop()
@@ -124,65 +128,6 @@ func (l *launching) heed(ctx context.Context) (context.Context, context.CancelFu
 		}
 	})
 	return ctx, func() { close(over); heeding.Wait(); cancel() }
-}
-
-// spec answers for each start with where it is to be: usually where the last life
-// was, as a new instance.
-func (l *launching) spec(ctx context.Context, a supervisor.Attempt) (supervisor.Spec, error) {
-	moved, err := l.settle(ctx, a)
-	if err != nil {
-		return supervisor.Spec{}, err
-	}
-	spec, err := l.cfg.Program(ctx, l.target)
-	if err != nil {
-		return spec, err
-	}
-	spec = l.cfg.Limits.apply(spec)
-	spec.Name = l.target.ID
-	if spec.Addr == "" {
-		spec.Addr = l.target.Addr()
-	}
-	if l.cfg.LogDir != "" {
-		if err := os.MkdirAll(l.cfg.LogDir, 0o700); err != nil {
-			l.cfg.Log.Warn("the output is not kept", "id", spec.Name, "err", err)
-		}
-		spec.LogFile.Path = logfile.Path(l.cfg.LogDir, spec.Name)
-	}
-	spec.Keep = l.cfg.OnOrphan == KeepOrphan
-	if err := l.writeDown(a, spec); err != nil {
-		if err := l.unrecorded(err); err != nil {
-			return spec, err
-		}
-		spec.Keep = false
-	}
-	if moved {
-		l.emit(Event{Event: Leased})
-	}
-	return spec, nil
-}
-
-// settle finds the place of the next life, or that of the one that is adopted.
-func (l *launching) settle(ctx context.Context, a supervisor.Attempt) (moved bool, err error) {
-	if a.Adopted {
-		l.entrusted = a.Guard // has all it needs
-		return false, l.takeCommands(ctx)
-	}
-	port, moved, err := l.berth.port(ctx, a.Last)
-	if err != nil {
-		return false, err
-	}
-	l.mu.Lock()
-	l.target = Target{ID: l.cfg.id(port), InstanceID: ulid.Make().String(), Host: l.cfg.Host, Port: port}
-	l.mu.Unlock()
-	if moved {
-		if err := l.showAs(ctx, l.target.ID); err != nil {
-			return false, err
-		}
-	}
-	if moved || l.entrusted != a.Guard {
-		l.entrust(a.Guard)
-	}
-	return moved, nil
 }
 
 func (l *launching) onLine(line supervisor.Line) {

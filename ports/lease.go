@@ -67,7 +67,37 @@ func (l *Lease) Port() int { return l.port }
 // File holds the lease, and Path is its lock file: for a second process that is to hold
 // the lease, too, and to remove the lock file should it be the last. The file stays the
 // lease's to close.
-func (l *Lease) File() (f *os.File, path string) { return l.lock.File(), l.dir.path(l.port) }
+func (l *Lease) File() (f *os.File, path string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lock.File(), l.dir.path(l.port)
+}
+
+// Renew takes the lease anew when its lock file is gone, as with the folder that it was in,
+// and reports whether that was needed: File is another one then. It fails when another
+// launcher has leased the port meanwhile; the port itself is then whose it was.
+func (l *Lease) Renew(ctx context.Context) (anew bool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lock == nil {
+		return false, nil // released
+	}
+	if current, err := l.lock.IsAt(l.dir.path(l.port)); current && err == nil {
+		return false, nil
+	}
+	dir, err := openLockDir(string(l.dir))
+	if err != nil {
+		return false, fmt.Errorf("renew the lease of port %d: %w", l.port, err)
+	}
+	lock, err := dir.lock(ctx, l.port)
+	if err != nil {
+		return false, fmt.Errorf("renew the lease of port %d: %w", l.port, err)
+	}
+	_ = dir.sign(ctx, l.port) // for people alone, as in try
+	_ = l.lock.Unlock()       // it locked nobody out any more
+	l.lock = lock
+	return true, nil
+}
 
 // Resume is the lease of port whose File another process has held until now. The caller
 // releases the lease, which f belongs to from now on.
