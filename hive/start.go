@@ -1,10 +1,10 @@
 package hive
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -26,6 +26,7 @@ func (h *Hive) start(ctx context.Context, op *operation.Running, job Job) {
 	}
 	defer keeper.Leave()
 	s := h.newSpawning(op)
+	s.kept = true
 	cancelled := op.Cancelled()
 	for {
 		select {
@@ -35,6 +36,7 @@ func (h *Hive) start(ctx context.Context, op *operation.Running, job Job) {
 				h.failed(op, s.failure("the worker's keeper died before the worker had a port"))
 				return
 			case !more: // the keeper was killed, or goes on as another version of itself
+				s.kept = false
 				h.resume(ctx, s)
 				return
 			case m.End != nil:
@@ -46,8 +48,10 @@ func (h *Hive) start(ctx context.Context, op *operation.Running, job Job) {
 				s.event(*m.Event)
 			}
 		case <-s.ready:
-			h.succeeded(op, s.worker)
-			return
+			if h.succeeded(s) {
+				return
+			}
+			s.ready = time.After(h.cfg.Tend)
 		case <-cancelled:
 			cancelled, s.ready = nil, nil
 			keeper.Stop()
@@ -65,19 +69,18 @@ func (h *Hive) resume(ctx context.Context, s *spawning) {
 	cancelling.Go(func() {
 		select {
 		case <-s.op.Cancelled():
-			id := s.op.Operation().WorkerID // which another port may have changed
-			known, closer := h.registrars()
-			defer closer()
-			if err := launch.Stop(ctx, h.cfg.RuntimeDir, id, launch.StopOptions{Registrars: known}, nil); err != nil && !errors.Is(err, launch.ErrNotThere) {
-				h.log.Warn("a start can't be cancelled", "worker", id, "err", err)
-			}
+			h.cancel(ctx, s, over)
 		case <-over:
 		}
 	})
 	defer cancelling.Wait()
 	defer close(over)
+	var since time.Time // when nothing was found any more
 	for {
 		err := h.listen(ctx, s)
+		if since = cmp.Or(since, time.Now()); !errors.Is(err, launch.ErrNotThere) {
+			since = time.Time{}
+		}
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -85,23 +88,60 @@ func (h *Hive) resume(ctx context.Context, s *spawning) {
 			h.failed(s.op, s.failure(""))
 			return
 		case err == nil, s.ready != nil && !between(err):
-			h.succeeded(s.op, s.worker)
+			h.settle(ctx, s)
 			return
 		case between(err):
 			// It gets a keeper (tending), or has one that begins to answer.
+		case since.IsZero() || time.Since(since) < h.patience():
+			// Its record can be read again soon, or is made anew.
 		default:
 			h.failed(s.op, s.failure("the worker and its keeper were killed before it was ready: "+err.Error()))
 			return
 		}
 		select {
 		case <-s.ready:
-			h.succeeded(s.op, s.worker)
+			h.settle(ctx, s)
 			return
 		case <-time.After(h.cfg.Tend):
 		case <-ctx.Done():
 		}
 	}
 }
+
+// settle ends the operation of a worker that is ready.
+func (h *Hive) settle(ctx context.Context, s *spawning) {
+	for !h.succeeded(s) {
+		select {
+		case <-time.After(h.cfg.Tend):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// cancel stops the launch of a start, which its record may not show for a moment.
+func (h *Hive) cancel(ctx context.Context, s *spawning, over <-chan struct{}) {
+	known, closer := h.registrars()
+	defer closer()
+	for {
+		id := s.op.Operation().WorkerID // which another port may have changed
+		err := launch.Stop(ctx, h.cfg.RuntimeDir, id, launch.StopOptions{Registrars: known}, nil)
+		if !errors.Is(err, launch.ErrNotThere) {
+			if err != nil {
+				h.log.Warn("a start can't be cancelled", "worker", id, "err", err)
+			}
+			return
+		}
+		select {
+		case <-time.After(h.cfg.Tend):
+		case <-over:
+			return
+		}
+	}
+}
+
+// patience is how long a launch may not be found whose record its keeper makes anew.
+func (h *Hive) patience() time.Duration { return 5 * h.cfg.Tend }
 
 // between reports whether a launch has no keeper that answers, and may get one.
 func between(err error) bool {
@@ -171,6 +211,9 @@ type spawning struct {
 	last   *client.Failure
 	with   map[string]bool  // where it is registered
 	ready  <-chan time.Time // ends the wait for that, once the worker is ready
+	told   launch.Launch    // what its launch has said of it
+	kept   bool             // its keeper would say if it ended
+	sought time.Time        // since when it is ready and can't be found
 }
 
 func (h *Hive) newSpawning(op *operation.Running) *spawning {
@@ -205,8 +248,11 @@ func (s *spawning) event(e launch.Event) {
 		s.worker = e.ID
 		s.op.Set(func(o *client.Operation) { o.WorkerID, o.InstanceID = e.ID, e.InstanceID })
 	case launch.Spawned: // once more: each attempt is another life
+		s.told.StartedAt = e.Time
 		s.op.Set(func(o *client.Operation) { o.InstanceID = e.InstanceID })
 	case launch.Ready:
+		s.told.ID, s.told.InstanceID, s.told.PID, s.told.Port, s.told.Status = e.ID, e.InstanceID, e.PID, e.Port, launch.IsReady
+		s.sought = time.Time{}
 		s.last, s.ready = nil, time.After(time.Until(e.Time.Add(s.hive.cfg.Registering))) // that of an earlier one is over
 	case launch.Registered:
 		s.with[e.With] = true
@@ -245,18 +291,30 @@ func (h *Hive) failed(op *operation.Running, why *client.Failure) {
 	h.log.Warn("no worker came of it", "operation", op.Operation().ID, "err", why.Detail)
 }
 
-func (h *Hive) succeeded(op *operation.Running, id string) {
-	w, err := h.find(id)
-	var gone *httpd.Problem
-	switch {
-	case errors.As(err, &gone):
-		h.failed(op, &client.Failure{Detail: "the worker was ready, and has ended since"})
-		return
-	case err != nil:
-		h.failed(op, &client.Failure{Detail: fmt.Sprintf("the worker is ready, and can't be found any more: %v", err)})
-		return
+// succeeded ends the operation of a worker that is ready, as the runtime directory has it.
+// One that is not found there, which is false, is to be looked for again: the list may be
+// unreadable for a moment, or the record be made anew. After a while it is taken as its
+// launch has told of it, unless that may have ended.
+func (h *Hive) succeeded(s *spawning) bool {
+	w, err := h.find(s.worker)
+	if err != nil {
+		s.sought = cmp.Or(s.sought, time.Now())
+		if time.Since(s.sought) < h.patience() {
+			return false
+		}
+		var gone *httpd.Problem
+		if errors.As(err, &gone) && !s.kept {
+			h.failed(s.op, &client.Failure{Detail: "the worker was ready, and has ended since"})
+			return true
+		}
+		h.log.Warn("a worker is ready, and can't be found", "worker", s.worker, "err", err)
+		asked := s.op.Operation().Request
+		s.told.Type, s.told.Model, s.told.Engine = asked.WorkerType, asked.Model, asked.Engine
+		s.told.Registry, s.told.Queen = s.with["registry"], s.with["queen"]
+		w = h.worker(s.told)
 	}
-	op.End(func(o *client.Operation) { o.Worker, o.InstanceID = &w, w.InstanceID })
+	s.op.End(func(o *client.Operation) { o.Worker, o.InstanceID = &w, w.InstanceID })
 	h.counts.spawns.WithLabelValues(string(client.Succeeded)).Inc()
-	h.log.Info("worker spawned", "operation", op.Operation().ID, "worker", id)
+	h.log.Info("worker spawned", "operation", s.op.Operation().ID, "worker", s.worker)
+	return true
 }

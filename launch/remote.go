@@ -76,8 +76,11 @@ func Open(runtimeDir, id string) (*Remote, error) {
 // check says why nobody is there to command.
 func (r *Remote) check() error {
 	s, err := readState(r.base)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = ErrNotThere
+	}
 	if err != nil {
-		return fmt.Errorf("find the launch %s: %w", r.id, ErrNotThere)
+		return fmt.Errorf("find the launch %s: %w", r.id, err)
 	}
 	switch s.standing(look(r.base, &s)) {
 	case alive:
