@@ -14,8 +14,8 @@ import (
 type Form struct {
 	Kind       Kind           `json:"component_type,omitempty" enum:"hive,worker,queen,gui" doc:"What it is. In a request, worker_id or hive_id may say so, too."`
 	ID         string         `json:"component_id,omitempty" maxLength:"128" doc:"Its name, stable, unique within its type."`
-	WorkerID   string         `json:"worker_id,omitempty" maxLength:"128" doc:"A worker's component_id."`
-	HiveID     string         `json:"hive_id,omitempty" maxLength:"128" doc:"A hive's component_id; in a worker's registration the hive it belongs to."`
+	WorkerID   *string        `json:"worker_id,omitempty" maxLength:"128" doc:"A worker's component_id."`
+	HiveID     *string        `json:"hive_id,omitempty" maxLength:"128" doc:"A hive's component_id; in a worker's registration the hive it belongs to."`
 	InstanceID string         `json:"instance_id,omitempty" maxLength:"128" doc:"One life of it, a ULID made at its start. An older life can't speak for a younger one."`
 	Hostname   string         `json:"hostname,omitempty" maxLength:"253" doc:"Where others reach it: a name or an address."`
 	Port       int            `json:"port,omitempty" minimum:"1" maximum:"65535"`
@@ -33,9 +33,9 @@ func (c Component) Form() Form {
 	}
 	switch c.Kind {
 	case Worker:
-		f.WorkerID = c.ID
+		f.WorkerID = &c.ID
 	case Hive:
-		f.HiveID = c.ID
+		f.HiveID = &c.ID
 	}
 	if c.Model != "" {
 		f.Model = &c.Model
@@ -50,19 +50,23 @@ func (f Form) Identity() (Component, error) {
 	c := Component{Kind: f.Kind, ID: f.ID, InstanceID: f.InstanceID}
 	switch {
 	case c.Kind != "":
-	case f.WorkerID != "":
+	case said(f.WorkerID) != "":
 		c.Kind = Worker
-	case f.HiveID != "":
+	case said(f.HiveID) != "":
 		c.Kind = Hive
+	case f.WorkerID != nil:
+		return Component{}, badField("worker_id", "is empty")
+	case f.HiveID != nil:
+		return Component{}, badField("hive_id", "is empty")
 	}
 	var err error
 	switch c.Kind {
 	case Worker:
 		c.Kind = Worker // not the decoder's copy of the word
-		c.ID, err = oneID(f.ID, "worker_id", f.WorkerID)
+		c.ID, err = oneID(f.ID, "worker_id", said(f.WorkerID))
 	case Hive:
 		c.Kind = Hive
-		c.ID, err = oneID(f.ID, "hive_id", f.HiveID)
+		c.ID, err = oneID(f.ID, "hive_id", said(f.HiveID))
 	case Queen, GUI:
 		if c.ID == "" {
 			c.ID = string(c.Kind)
@@ -79,6 +83,14 @@ func (f Form) Identity() (Component, error) {
 		return Component{}, err
 	}
 	return c, checkName("instance_id", c.InstanceID)
+}
+
+// said is a field's text, "" for one that is not there.
+func said(field *string) string {
+	if field == nil {
+		return ""
+	}
+	return *field
 }
 
 func oneID(id, shortField, short string) (string, error) {
@@ -101,7 +113,8 @@ func (f Form) Component() (Component, error) {
 		return Component{}, err
 	}
 	c.Hostname, c.Port, c.WorkerType = f.Hostname, f.Port, f.WorkerType
-	if len(f.Metadata) > 0 || f.HiveID != "" {
+	hive := said(f.HiveID)
+	if len(f.Metadata) > 0 || hive != "" {
 		c.Metadata = make(map[string]any, len(f.Metadata)+1)
 		maps.Copy(c.Metadata, f.Metadata)
 	}
@@ -109,8 +122,8 @@ func (f Form) Component() (Component, error) {
 		c.Model = *f.Model
 	}
 	if c.Kind == Worker {
-		if f.HiveID != "" {
-			c.Metadata["hive_id"] = f.HiveID
+		if hive != "" {
+			c.Metadata["hive_id"] = hive
 		}
 		if err := lift(c.Metadata, "worker_type", &c.WorkerType); err != nil {
 			return Component{}, err
