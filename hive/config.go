@@ -41,6 +41,9 @@ type Config struct {
 	Host       string      // the literal address that workers bind; see launch.Config
 	EngineFile string      // the user's engine profiles; see engines.Load
 	ModelDirs  []string    // where GGUF files are looked for; nowhere when empty
+	// UsualModelDirs says that nobody has asked for ModelDirs: it is no matter for the log
+	// that one does not exist.
+	UsualModelDirs bool
 
 	// StopWorkers has its workers end with it, for one that is part of something that leaves
 	// nothing behind. They outlive it otherwise.

@@ -61,7 +61,7 @@ func New(cfg Config) (*Hive, error) {
 		cfg: cfg, log: cfg.Log, catalog: catalog, attempts: attempts{tend: cfg.Tend}, usage: newUsage(), leaving: make(chan struct{}),
 		ops: operation.New(operations, keptOperations),
 		inventory: inventory.New(inventory.Config{
-			ModelDirs: cfg.ModelDirs, Catalog: catalog, Find: launch.FindEngine, Log: cfg.Log,
+			ModelDirs: cfg.ModelDirs, NobodyAsked: cfg.UsualModelDirs, Catalog: catalog, Find: launch.FindEngine, Log: cfg.Log,
 		}),
 	}
 	if cfg.RegistryURL != "" {
@@ -144,6 +144,7 @@ func (h *Hive) Work(ctx context.Context) error {
 	}()
 	h.found.Do(h.recover)
 	var g errgroup.Group
+	g.Go(func() error { h.inventory.Look(ctx); return nil }) // what is wrong with a folder is told now, and not with the first question
 	g.Go(func() error { return h.tending(ctx) })
 	g.Go(func() error { return h.sampling(ctx) })
 	g.Go(func() error { return h.ops.Run(ctx) })

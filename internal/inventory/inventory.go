@@ -20,8 +20,10 @@ const defaultLimit = 2 * time.Second
 // Config says what to look at. The zero Config is a machine without models and engines.
 type Config struct {
 	// ModelDirs are the folders of models; of models of the same name, the one in the
-	// earlier folder has it. A folder need not exist.
-	ModelDirs []string
+	// earlier folder has it. A folder need not exist: one that does not is a word in the log,
+	// unless NobodyAsked for them.
+	ModelDirs   []string
+	NobodyAsked bool
 
 	Catalog *engines.Catalog // nil: no engines
 	Find    engines.Finder   // nil: engines.Find

@@ -8,6 +8,8 @@ import (
 	"time"
 )
 
+var errNoFolder = errors.New("the folder does not exist")
+
 // library is what is known of files, by path.
 type library map[string]volume
 
@@ -49,7 +51,11 @@ func (inv *Inventory) lookAtModels() {
 		folders[i] = Folder{Path: dir, Exists: exists}
 		if err != nil {
 			folders[i].Error = err.Error()
-			err = fmt.Errorf("look for models in %s: %w", dir, err)
+		} else if !exists && !inv.cfg.NobodyAsked {
+			err = errNoFolder
+		}
+		if err != nil {
+			err = fmt.Errorf("look for models in %s: %w; what can't be seen there is not offered, and not to be had by request", dir, err)
 		}
 		inv.failing.tell(inv.log, dir, err)
 		for _, f := range found {

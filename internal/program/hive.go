@@ -47,7 +47,8 @@ func (s Spawning) config() (hive.Config, error) {
 	if err != nil {
 		return hive.Config{}, err
 	}
-	if len(s.Models) == 0 {
+	usual := len(s.Models) == 0
+	if usual {
 		s.Models = []string{modelDir()}
 	}
 	self, err := os.Executable() // under its name, should the file be replaced by another version
@@ -56,7 +57,7 @@ func (s Spawning) config() (hive.Config, error) {
 	}
 	return hive.Config{
 		RuntimeDir: runtimeDir, StateDir: stateDir, CacheDir: RegistryCache(),
-		Ports: s.Ports, Host: s.Host, EngineFile: s.EngineFile, ModelDirs: s.Models, StopWorkers: s.StopWorkers, MaxStarting: s.MaxStarts,
+		Ports: s.Ports, Host: s.Host, EngineFile: s.EngineFile, ModelDirs: s.Models, UsualModelDirs: usual, StopWorkers: s.StopWorkers, MaxStarting: s.MaxStarts,
 		Keeper: func(job string) hive.Command {
 			return hive.Command{Path: self, Argv: []string{KeeperName, hive.KeepCommand, job}}
 		},
