@@ -18,7 +18,7 @@ type Access struct {
 	TLSKey      string   `name:"tls-key" help:"The certificate's private key (PEM)." placeholder:"FILE"`
 	TLSClientCA string   `name:"tls-client-ca" help:"A client's certificate counts as the token does if this CA has signed it (PEM)." placeholder:"FILE"`
 	AllowHost   []string `help:"A host name that requests may be addressed to, besides IP addresses, localhost, this machine's name and those in the certificate." placeholder:"NAME"`
-	MaxRate     int      `help:"So many requests a second are taken from one other machine, twice that in a burst; 0 is no limit." default:"1000" placeholder:"N"`
+	MaxRate     int      `help:"So many requests a second are taken from one other machine, twice that in a burst; 0 is no limit (default: ${default})." default:"1000" placeholder:"N"`
 }
 
 // Validate is called by kong.

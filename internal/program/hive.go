@@ -19,11 +19,11 @@ import (
 // Spawning are the flags of whatever spawns workers on this machine.
 type Spawning struct {
 	Models      []string    `help:"A folder with models: GGUF files, also in folders below it (default: ${models})." placeholder:"DIR" sep:":" env:"RBEE_MODELS"`
-	Ports       ports.Range `help:"The range that workers get a free port from." default:"${ports}" placeholder:"FIRST-LAST"`
+	Ports       ports.Range `help:"The range that workers get a free port from (default: ${default})." default:"${ports}" placeholder:"FIRST-LAST"`
 	Host        string      `help:"The literal address that workers bind (default: 127.0.0.1, or 0.0.0.0 with an --advertise of more than this machine)." placeholder:"ADDRESS"`
 	EngineFile  string      `help:"Your own engine profiles (default: engines.yaml in the configuration folder)." placeholder:"FILE"`
 	StopWorkers bool        `help:"Stop its workers when it ends, in place of leaving them."`
-	MaxStarts   int         `help:"So many workers may be started at once." default:"16" placeholder:"N"`
+	MaxStarts   int         `help:"So many workers may be started at once (default: ${default})." default:"16" placeholder:"N"`
 }
 
 // Validate is called by kong.

@@ -14,9 +14,9 @@ type Registry struct {
 	Listen        string        `help:"Where to listen (default: ${default})." default:"0.0.0.0:7830" placeholder:"HOST:PORT"`
 	OnlineWindow  time.Duration `help:"A component silent for longer is offline." default:"30s"`
 	RemoveAfter   time.Duration `help:"A component silent for longer is forgotten." default:"90s"`
-	MaxComponents int           `help:"So many components are kept, more are refused." default:"100000" placeholder:"N"`
-	MaxPerAddress int           `help:"So many components may be registered from one other machine." default:"4096" placeholder:"N"`
-	MaxWatchers   int           `help:"So many clients may watch or poll at once." default:"20000" placeholder:"N"`
+	MaxComponents int           `help:"So many components are kept, more are refused (default: ${default})." default:"100000" placeholder:"N"`
+	MaxPerAddress int           `help:"So many components may be registered from one other machine (default: ${default})." default:"4096" placeholder:"N"`
+	MaxWatchers   int           `help:"So many clients may watch or poll at once (default: ${default})." default:"20000" placeholder:"N"`
 	Access
 	cli.LogFlags
 }
