@@ -98,10 +98,15 @@ type sampleEvent struct {
 	Data client.Sample `json:"data"`
 }
 
+type usageQuery struct {
+	Follow bool `query:"follow" doc:"Go on with what comes, as it does without this; false has the answer end with what there is."`
+}
+
 func usageDoc() httpd.Doc {
 	return httpd.Doc{
 		Summary: "What a worker uses",
 		Text:    "The stream begins with `history`, the last five minutes; then comes a sample every 5 s, until the worker is gone.",
+		Asks:    usageQuery{},
 		Gives:   []httpd.Body{{Media: "text/event-stream", Types: []any{historyEvent{}, sampleEvent{}}}}, Refuses: unknown(),
 	}
 }

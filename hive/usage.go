@@ -104,7 +104,7 @@ func (u *usage) of(id string) (samples []client.Sample, grown <-chan struct{}) {
 }
 
 // streamUsage tells what a worker used over the last minutes, and then each new sample,
-// until the worker is gone.
+// until the worker is gone. With ?follow=false it ends with what there is.
 func (h *Hive) streamUsage(w http.ResponseWriter, r *http.Request) error {
 	id := r.PathValue("id")
 	if _, err := h.find(id); err != nil {
@@ -112,7 +112,7 @@ func (h *Hive) streamUsage(w http.ResponseWriter, r *http.Request) error {
 	}
 	to := httpd.NewEvents(w)
 	samples, grown := h.usage.of(id)
-	if to.SendJSON("history", append([]client.Sample{}, samples...)) != nil {
+	if to.SendJSON("history", append([]client.Sample{}, samples...)) != nil || r.URL.Query().Get("follow") == "false" {
 		return nil
 	}
 	var last time.Time

@@ -34,6 +34,9 @@ func TestUsage(t *testing.T) {
 	if history, _ = b.usage(path); len(history) == 0 {
 		t.Error("who comes later has no history")
 	}
+	if status, _, answer := b.ask("GET", path+"?follow=false", ""); status != 200 || !strings.Contains(answer, "event: history\n") || strings.Count(answer, "data: ") != 1 {
+		t.Errorf("who asks once: %d %s", status, answer)
+	}
 	if status, _, answer := b.ask("GET", "/v1/hive/workers/nobody/usage", ""); status != 404 {
 		t.Errorf("nobody: %d %s", status, answer)
 	}

@@ -35,6 +35,7 @@ func TestPage(t *testing.T) {
 		"fast log":          fastLog,
 		"ten tabs":          tenTabs,
 		"ten tabs, plain":   plainTabs,
+		"many windows":      manyWindows,
 		"keyboard":          keyboard,
 		"address":           address,
 		"take a log":        takeLog,

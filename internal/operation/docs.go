@@ -28,7 +28,8 @@ func cancelDoc() httpd.Doc {
 }
 
 type following struct {
-	Last string `header:"Last-Event-ID" doc:"The id of the last event that was read; the stream goes on from there."`
+	Last   string `header:"Last-Event-ID" doc:"The id of the last event that was read; the stream goes on from there."`
+	Follow bool   `query:"follow" doc:"Go on with what comes, as it does without this; false has the answer end with what there is."`
 }
 
 // Occurrence is an event of an operation as documents of APIs describe it.

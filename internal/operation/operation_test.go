@@ -138,6 +138,11 @@ func TestFollow(t *testing.T) {
 		second, again := follow(t, h, "one", 0), follow(t, h, "one", 1)
 		second.mustBe(t, "operation:running 1:leased 2:spawned")
 		again.mustBe(t, "operation:running 2:spawned")
+		once := httptest.NewRecorder()
+		h.ServeHTTP(once, httptest.NewRequestWithContext(t.Context(), "GET", path+"one/events?follow=false", nil))
+		if got, want := told(once.Body.String()), "operation:running 1:leased 2:spawned"; got != want {
+			t.Errorf("who asks once is told %s, not %s", got, want)
+		}
 		op.Tell(event("ready"))
 		succeed(op)
 		for f, want := range map[*following]string{

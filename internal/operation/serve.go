@@ -100,7 +100,7 @@ func WantsEvents(r *http.Request) bool {
 }
 
 // Stream tells the operation's events until it has ended, the client has gone, or the
-// server goes.
+// server goes; or, with ?follow=false, those there are.
 func (s *Store) Stream(w http.ResponseWriter, r *http.Request, op *Running) {
 	seen, err := strconv.Atoi(r.Header.Get("Last-Event-ID"))
 	if err != nil || seen < 0 {
@@ -120,6 +120,9 @@ func (s *Store) Stream(w http.ResponseWriter, r *http.Request, op *Running) {
 		}
 		if n.op.Status != client.Running {
 			_ = to.to.SendJSON("end", seenBy(r, n.op)) // it may be gone itself
+			return
+		}
+		if r.URL.Query().Get("follow") == "false" {
 			return
 		}
 		select {

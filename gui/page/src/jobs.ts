@@ -1,12 +1,12 @@
 // Spawns. They are the server's: the page asks what there is and follows it, so that a
-// reload, or another tab, shows the same. Two are followed at a time, since each takes a
-// connection and a browser has six.
+// reload, or another tab, shows the same. It asks again and again, two at a time: a stream
+// for each would take connections, of which a browser has six for all its tabs.
 
 import { signal } from "@preact/signals";
-import { ask, say, send } from "./http.ts";
+import { ask, Problem, say, send } from "./http.ts";
 import { others, tellJobs } from "./live.ts";
 import { notify } from "./parts.tsx";
-import { follow } from "./sse.ts";
+import { backoff, gather, pause } from "./sse.ts";
 import { store } from "./store.ts";
 import { json, launchEvent, operation, type LaunchEvent, type Operation, type SpawnRequest } from "./wire.ts";
 
@@ -26,7 +26,7 @@ export const jobsRead = signal(false);
 // unread are the servers that do not say what they have, by their base, and why.
 export const unread = signal<ReadonlyMap<string, string>>(new Map());
 
-const atOnce = 2;
+const between = 500; // ms
 const kept = 50;
 
 export const isQueen = (base: string) => base === store.hello.value.queen;
@@ -94,55 +94,55 @@ export async function readJobs(bases: readonly string[], signal: AbortSignal): P
   jobsRead.value = true;
 }
 
-const followed = new Map<string, AbortSignal>();
-
-// followJobs follows those that run until the signal aborts, and reads how those came to
-// their end that have failed. It is called again whenever there may be another.
-export function followJobs(signal: AbortSignal): void {
-  if (signal.aborted) return;
-  for (const [key, by] of followed) if (by.aborted) followed.delete(key);
-  for (const j of newest(jobs.value.values())) {
-    if (followed.size >= atOnce) return;
-    if (!(j.op.status === "running" || (j.op.status === "failed" && !j.read)) || followed.has(j.key)) continue;
-    followed.set(j.key, signal);
-    void one(j, signal).finally(() => {
-      if (followed.get(j.key) === signal) followed.delete(j.key);
-      followJobs(signal);
-    });
+// followJobs asks after those that run, and how those came to their end that have failed,
+// until there are none, or the signal aborts. It is called again when there may be another.
+export async function followJobs(signal: AbortSignal): Promise<void> {
+  const waits = new Map<string, { failures: number; until: number }>();
+  const due = (j: Job) => (j.op.status === "running" || (j.op.status === "failed" && !j.read)) && !signal.aborted;
+  const look = async (list: Job[]) => {
+    for (let j = list.shift(); j; j = list.shift()) {
+      if (Date.now() < (waits.get(j.key)?.until ?? 0)) continue;
+      const failures = (waits.get(j.key)?.failures ?? 0) + 1;
+      if (await readEvents(j, signal)) waits.delete(j.key);
+      else waits.set(j.key, { failures, until: Date.now() + backoff(failures) });
+    }
+  };
+  for (;;) {
+    const list = newest(jobs.value.values()).filter(due);
+    if (list.length === 0) return;
+    await Promise.all([look(list), look(list)]);
+    await pause(between, signal);
   }
 }
 
-async function one(j: Job, signal: AbortSignal): Promise<void> {
+// readEvents reads how a start stands, with all that has happened to it. It reports
+// whether there was an answer.
+async function readEvents(j: Job, signal: AbortSignal): Promise<boolean> {
   const running = j.op.status === "running";
-  const stop = new AbortController(); // AbortSignal.any is too new
-  const leave = () => stop.abort();
-  signal.addEventListener("abort", leave);
+  const next: Partial<Job> = { lost: undefined };
+  const events: LaunchEvent[] = [];
   try {
-    await follow({
-      url: `${path(j.base)}/${encodeURIComponent(j.op.operation_id)}/events`,
-      signal: stop.signal,
-      opened: () => patch(j.key, { events: [], lost: undefined }),
-      lost: (why) => (running ? patch(j.key, { lost: why }) : stop.abort()), // others wait for its place
-      each: (m) => {
-        if (m.event === "operation" || m.event === "end") {
-          const op = operation(json(m.data));
-          if (op) patch(j.key, { op });
-          return m.event === "end" ? "end" : undefined;
-        }
-        const e = m.event === "message" ? launchEvent(json(m.data)) : undefined;
-        if (!e) return undefined;
-        if (e.event === "progress") patch(j.key, { progress: e });
-        else patch(j.key, { events: [...(jobs.value.get(j.key)?.events ?? []), e].slice(-200) });
-        return undefined;
-      },
-    });
-    if (!signal.aborted) patch(j.key, { read: true });
+    for (const m of await gather(`${path(j.base)}/${encodeURIComponent(j.op.operation_id)}/events?follow=false`, signal)) {
+      if (m.event === "operation" || m.event === "end") {
+        next.op = operation(json(m.data)) ?? j.op;
+        if (m.event === "end") next.read = true;
+        continue;
+      }
+      const e = m.event === "message" ? launchEvent(json(m.data)) : undefined;
+      if (e?.event === "progress") next.progress = e;
+      else if (e) events.push(e);
+    }
+    patch(j.key, { ...next, events: events.slice(-200) });
+    return true;
   } catch (err) {
-    patch(j.key, { lost: undefined, read: true });
-    // It is not there any more: the server has forgotten it, or is a new one.
-    if (running) patch(j.key, { op: { ...j.op, status: "failed", error: { detail: `nothing more is known of it: ${say(err)}` } } });
-  } finally {
-    signal.removeEventListener("abort", leave);
+    if (signal.aborted) return false;
+    if (err instanceof Problem && err.final) {
+      // It is not there any more: the server has forgotten it, or is a new one.
+      patch(j.key, { lost: undefined, read: true, ...(running && { op: { ...j.op, status: "failed", error: { detail: `nothing more is known of it: ${say(err)}` } } }) });
+    } else {
+      patch(j.key, running ? { lost: say(err) } : { read: true }); // what has failed stays as it is
+    }
+    return false;
   }
 }
 

@@ -58,6 +58,11 @@ export class Seam {
     this.known = [...this.atLast];
   }
 
+  // misses is whether there may be lines between what is there and a stream that begins so.
+  misses(first: LogLine | undefined): boolean {
+    return this.last !== "" && first !== undefined && comparable(first.time) > this.last;
+  }
+
   // fresh is whether the line is new; "gap" when some before it are missing.
   fresh(l: LogLine): boolean | "gap" {
     const time = comparable(l.time);

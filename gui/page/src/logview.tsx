@@ -5,12 +5,13 @@ import { useEffect, useRef } from "preact/hooks";
 import type { TargetedKeyboardEvent } from "preact";
 import { clock, plural } from "./format.ts";
 import { say } from "./http.ts";
-import { Lives, plain, Seam, tail } from "./loglines.ts";
+import { keptLines, Lives, plain, Seam, tail } from "./loglines.ts";
 import { Screen } from "./logscreen.ts";
 import { Button, notify } from "./parts.tsx";
 import { logHeight, logSize, logSizes, logWrap } from "./settings.ts";
-import { follow } from "./sse.ts";
-import { json, logLine } from "./wire.ts";
+import { slot } from "./slot.ts";
+import { follow, gather, poll, type Message } from "./sse.ts";
+import { json, logLine, type LogLine } from "./wire.ts";
 import { useWhileVisible } from "./visible.ts";
 
 type State = "opening" | "following" | "lost" | "ended" | "refused";
@@ -25,7 +26,7 @@ export function LogView({ url, id, life, started }: { url: string; id: string; l
   const held = useSignal(false);
   const again = useSignal(0);
   const box = useRef<HTMLDivElement>(null);
-  const ours = useRef<{ screen: Screen; seam: Seam; lives: Lives; life: string }>(undefined);
+  const ours = useRef<{ screen: Screen; seam: Seam; lives: Lives; life: string; over?: number }>(undefined); // over: which reading came to the end
   ours.current ??= { screen: new Screen(waiting, kept), seam: new Seam(), lives: new Lives(started), life };
   const { screen, seam, lives } = ours.current;
 
@@ -63,12 +64,16 @@ export function LogView({ url, id, life, started }: { url: string; id: string; l
 
   useEffect(() => screen.resized(), [logWrap.value, logSize.value]);
 
+  const gone = life === "";
+  const streams = slot.ours.value;
   useWhileVisible(
     (signal) => {
-      state.value = "opening";
-      const opened = ours.current?.life;
-      const read = follow({
-        url: `${url}?follow=true&tail=${tail}`,
+      const k = ours.current;
+      if (!k || (k.over === again.peek() && gone)) return; // all of it is here
+      if (state.peek() !== "following") state.value = "opening";
+      const opened = k.life;
+      const reader: Reader = {
+        url,
         signal,
         opened: () => {
           seam.begin();
@@ -78,29 +83,31 @@ export function LogView({ url, id, life, started }: { url: string; id: string; l
           state.value = "lost";
           why.value = reason;
         },
-        each: (m) => {
-          if (m.event === "end") {
-            state.value = "ended";
-            // That of a life before this one, which was told already: there is more.
-            if (opened !== ours.current?.life) again.value++;
-            else screen.add({ divider: `the worker has ended at ${clock(new Date().toISOString())}` });
-            return "end";
-          }
-          const l = m.event === "message" ? logLine(json(m.data)) : undefined;
-          if (!l) return undefined;
+        take: (l) => {
           const fresh = seam.fresh(l);
           if (fresh === "gap") screen.add({ divider: "some lines are missing here" });
           if (fresh && lives.begins(l)) screen.add({ divider: `started at ${clock(started)}` });
           if (fresh) screen.add(l);
-          return undefined;
+          return fresh !== false;
         },
-      });
+        ended: () => {
+          state.value = "ended";
+          // That of a life before this one, which was told already: there is more.
+          if (opened !== ours.current?.life) {
+            again.value++;
+            return;
+          }
+          k.over = again.peek();
+          screen.add({ divider: `the worker has ended at ${clock(new Date().toISOString())}` });
+        },
+      };
+      const read = streams ? stream(reader) : look(reader, seam, gone);
       read.catch((err) => {
         state.value = "refused";
         why.value = say(err);
       });
     },
-    [url, again.value],
+    [url, again.value, streams, !streams && gone],
   );
 
   const size = (step: number) => {
@@ -159,6 +166,54 @@ export function LogView({ url, id, life, started }: { url: string; id: string; l
       />
     </section>
   );
+}
+
+// Reader is told of a log by one of two: stream holds a connection, look does not.
+interface Reader {
+  url: string;
+  signal: AbortSignal;
+  opened: () => void; // lines come, from some that may be known
+  lost: (why: string) => void;
+  take: (l: LogLine) => boolean; // whether it is new
+  ended: () => void;
+}
+
+const lineOf = (m: Message) => (m.event === "message" ? logLine(json(m.data)) : undefined);
+
+function stream(r: Reader): Promise<void> {
+  return follow({
+    url: `${r.url}?follow=true&tail=${tail}`,
+    signal: r.signal,
+    opened: r.opened,
+    lost: r.lost,
+    each: (m) => {
+      if (m.event === "end") {
+        r.ended();
+        return "end";
+      }
+      const l = lineOf(m);
+      if (l) r.take(l);
+      return undefined;
+    },
+  });
+}
+
+// look asks for the last lines every second, of a worker that is gone once: for more of
+// them when more came the last time, and for all when some are missing.
+function look(r: Reader, seam: Seam, gone: boolean): Promise<void> {
+  let count = tail;
+  const last = async (n: number) => (await gather(`${r.url}?tail=${n}`, r.signal)).flatMap((m) => lineOf(m) ?? []);
+  const ask = async () => {
+    let lines = await last(count);
+    if (count < keptLines && seam.misses(lines[0])) lines = await last(keptLines);
+    r.opened();
+    const fresh = lines.filter((l) => r.take(l)).length;
+    count = Math.min(keptLines, Math.max(50, 3 * fresh));
+    if (!gone) return undefined;
+    r.ended();
+    return "end";
+  };
+  return poll({ signal: r.signal, every: 1_000, ask, lost: r.lost });
 }
 
 // selectAll is Ctrl+A in the log: all of it, and nothing else.

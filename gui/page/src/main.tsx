@@ -5,6 +5,7 @@ import { keepFocus } from "./focus.ts";
 import { startLive } from "./live.ts";
 import { announced, notify } from "./parts.tsx";
 import { plural } from "./format.ts";
+import { startSlot } from "./slot.ts";
 import { store, tick } from "./store.ts";
 import { restore } from "./talks.ts";
 import "./settings.ts"; // the theme, before anything is drawn
@@ -28,6 +29,7 @@ function start(): void {
   render(<App />, root);
   keepFocus(root);
   startLive(store);
+  startSlot();
   setInterval(tick, 1000);
   document.addEventListener("visibilitychange", tick);
 }

@@ -10,13 +10,13 @@ import { Ago, Button, Seen, Status } from "./parts.tsx";
 import { memory, Plot, processor } from "./plot.tsx";
 import { look, looks } from "./places.ts";
 import { leave, link } from "./router.ts";
-import { follow } from "./sse.ts";
+import { gather, poll } from "./sse.ts";
 import { MachineSummary } from "./spawn.tsx";
 import { canTalk, mayAct, registryWord, statusOf, tone, whyNot } from "./status.ts";
 import { components, registryState, store } from "./store.ts";
 import { query } from "./table.tsx";
 import { useWhileVisible } from "./visible.ts";
-import { isFields, json, number, sample, samples, text, type Component, type Fields, type Sample } from "./wire.ts";
+import { isFields, json, number, samples, text, type Component, type Fields, type Sample } from "./wire.ts";
 
 export function close(): void {
   leave(link("cluster", "", { q: query.peek() }));
@@ -168,26 +168,26 @@ function useProcess(path: string, needs: string): { process?: Fields; asked: boo
 
 const keptSamples = 120;
 
+// joined is what was known, and what is told now from its first on.
+function joined(known: readonly Sample[], told: readonly Sample[]): readonly Sample[] {
+  const first = when(told[0]?.time) ?? 0;
+  const next = [...known.filter((s) => (when(s.time) ?? 0) < first), ...told].slice(-keptSamples);
+  return next.length === known.length && next[next.length - 1]?.time === known[known.length - 1]?.time ? known : next;
+}
+
 function Usage({ url, life, ended }: { url: string; life: string; ended: boolean }) {
   const list = useSignal<readonly Sample[]>([]);
   const refused = useSignal(false);
   useWhileVisible(
     (signal) => {
       if (ended) return;
-      follow({
-        url,
-        signal,
-        opened: () => (refused.value = false),
-        each: (m) => {
-          if (m.event === "history") list.value = samples(json(m.data)).slice(-keptSamples);
-          else if (m.event === "end") return "end";
-          else if (m.event === "message") {
-            const s = sample(json(m.data));
-            if (s) list.value = [...list.value, s].slice(-keptSamples);
-          }
-          return undefined;
-        },
-      }).catch(() => (refused.value = true));
+      const ask = async () => {
+        const said = await gather(`${url}?follow=false`, signal, "history");
+        refused.value = false;
+        const now = said.flatMap((m) => (m.event === "history" ? samples(json(m.data)) : []));
+        if (now.length > 0) list.value = joined(list.value, now);
+      };
+      poll({ signal, every: 2_000, ask }).catch(() => (refused.value = true));
     },
     [url, life, ended],
   );

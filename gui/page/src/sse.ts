@@ -1,7 +1,7 @@
 // Server-sent events over fetch: unlike EventSource it tells why a stream was refused,
 // can post, and lets us judge a silence.
 
-import { Problem, problemOf } from "./http.ts";
+import { Problem, problemOf, say } from "./http.ts";
 
 export interface Message {
   event: string; // "message" where the server gave no name
@@ -87,13 +87,51 @@ export async function follow(f: Follow): Promise<void> {
     } catch (err) {
       if (f.signal.aborted) return;
       if (err instanceof Problem && err.final) throw err;
-      why = err instanceof Error ? err.message : String(err);
+      why = say(err);
     }
-    failures++;
-    const wait = Math.min(10_000, 250 * 2 ** Math.min(failures, 6)) * (0.75 + Math.random() / 2);
+    const wait = backoff(++failures);
     f.lost?.(why, wait);
     await pause(wait, f.signal);
   }
+}
+
+// backoff is how long to wait after so many failures, in ms.
+export function backoff(failures: number): number {
+  return Math.min(10_000, 250 * 2 ** Math.min(failures, 6)) * (0.75 + Math.random() / 2);
+}
+
+export interface Poll {
+  signal: AbortSignal;
+  every: number; // ms
+  ask: () => Promise<"end" | void>; // "end": that was the last time
+  lost?: (why: string) => void;
+}
+
+// poll asks again and again until it is told that there is no more, or the signal aborts.
+// It throws the Problem of a server that refuses for good.
+export async function poll(p: Poll): Promise<void> {
+  let failures = 0;
+  while (!p.signal.aborted) {
+    try {
+      if ((await p.ask()) === "end") return;
+      failures = 0;
+    } catch (err) {
+      if (p.signal.aborted) return;
+      if (err instanceof Problem && err.final) throw err;
+      failures++;
+      p.lost?.(say(err));
+    }
+    await pause(failures ? backoff(failures) : p.every, p.signal);
+  }
+}
+
+// gather is all that a stream has to say that ends at once, or with an event called last.
+export async function gather(url: string, signal: AbortSignal, last?: string): Promise<Message[]> {
+  const all: Message[] = [];
+  const each = (m: Message) => (all.push(m), m.event === last ? "end" : undefined);
+  await once({ url, signal, each, silenceMs: 10_000 }, () => {});
+  signal.throwIfAborted();
+  return all;
 }
 
 // once reads one connection to its end, and reports whether the stream is over.
@@ -109,7 +147,7 @@ async function once(f: Follow, good: () => void): Promise<boolean> {
   let over = false;
   try {
     heard();
-    const answer = await fetch(f.url, { headers: { Accept: "text/event-stream" }, signal: attempt.signal, cache: "no-store" });
+    const answer = await fetch(f.url, { headers: { Accept: "text/event-stream" }, signal: attempt.signal, cache: "no-store" }).catch(plainly("rbee-gui does not answer"));
     if (!answer.ok || !answer.body) throw await problemOf(answer);
     f.opened?.();
     await read(
@@ -128,7 +166,7 @@ async function once(f: Follow, good: () => void): Promise<boolean> {
       },
     );
   } catch (err) {
-    if (!over) throw err;
+    if (!over) plainly("the connection broke")(err);
   } finally {
     clearTimeout(silent);
     f.signal.removeEventListener("abort", stop);
@@ -148,4 +186,11 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
     const timer = setTimeout(end, ms);
     signal?.addEventListener("abort", end);
   });
+}
+
+// plainly says in our words what a browser has none of its own for.
+export function plainly(what: string): (err: unknown) => never {
+  return (err) => {
+    throw err instanceof TypeError ? new Problem(what) : err;
+  };
 }
