@@ -36,6 +36,7 @@ func TestPage(t *testing.T) {
 		"ten tabs":          tenTabs,
 		"ten tabs, plain":   plainTabs,
 		"many windows":      manyWindows,
+		"arguments":         quotedArguments,
 		"keyboard":          keyboard,
 		"address":           address,
 		"take a log":        takeLog,

@@ -14,6 +14,7 @@ import { replace, route } from "./router.ts";
 import { components, store } from "./store.ts";
 import { useWhileVisible } from "./visible.ts";
 import type { Component, Machine, Model, SpawnRequest } from "./wire.ts";
+import { join, split } from "./words.ts";
 
 // The form is kept while other pages are looked at.
 const form = {
@@ -31,7 +32,7 @@ function fill(base: string, r: SpawnRequest): void {
     form.model.value = r.model ?? "";
     form.device.value = r.device ?? "";
     form.port.value = "";
-    form.args.value = (r.args ?? []).join(" ");
+    form.args.value = join(r.args ?? []);
     refused.value = undefined;
   });
 }
@@ -115,9 +116,18 @@ function request(): SpawnRequest {
   if (isQueen(form.base.value)) return r;
   if (form.device.value) r.device = form.device.value;
   if (form.port.value.trim()) r.port = Number(form.port.value);
-  const args = form.args.value.trim();
-  if (args) r.args = args.split(/\s+/);
+  const args = words("args", form.args.value);
+  if (args.length > 0) r.args = args;
   return r;
+}
+
+// words are those of a field. It throws the Problem that it is not finished.
+function words(field: string, line: string): string[] {
+  try {
+    return split(line);
+  } catch (err) {
+    throw new Problem(say(err), 0, "", field);
+  }
 }
 
 async function submit(e: TargetedEvent<HTMLFormElement>): Promise<void> {
@@ -225,7 +235,7 @@ function Form() {
         </div>
       )}
       {!byQueen && (
-        <Field id="args" name="Arguments" error={error?.field === "args" ? error.text : ""} hint="For the engine itself, after all others.">
+        <Field id="args" name="Arguments" error={error?.field === "args" ? error.text : ""} hint="For the engine itself, after all others. Quotes keep words together.">
           <input id="spawn-args" data-testid="spawn-args" autocomplete="off" spellcheck={false} value={form.args.value} onInput={(e) => (form.args.value = e.currentTarget.value)} {...bad("args")} />
         </Field>
       )}
