@@ -138,11 +138,6 @@ func TestFollow(t *testing.T) {
 		second, again := follow(t, h, "one", 0), follow(t, h, "one", 1)
 		second.mustBe(t, "operation:running 1:leased 2:spawned")
 		again.mustBe(t, "operation:running 2:spawned")
-		once := httptest.NewRecorder()
-		h.ServeHTTP(once, httptest.NewRequestWithContext(t.Context(), "GET", path+"one/events?follow=false", nil))
-		if got, want := told(once.Body.String()), "operation:running 1:leased 2:spawned"; got != want {
-			t.Errorf("who asks once is told %s, not %s", got, want)
-		}
 		op.Tell(event("ready"))
 		succeed(op)
 		for f, want := range map[*following]string{
@@ -182,6 +177,27 @@ func TestProgressPasses(t *testing.T) {
 		fail(op)
 		there.mustBe(t, "operation:running :progress 1:ready end:failed")
 	})
+}
+
+// Who asks once is told all there is, with what passes just then, and let go.
+func TestOnce(t *testing.T) {
+	t.Parallel()
+	s, h, _ := run(t, 10)
+	op := under(t, s, client.Operation{ID: "one"})
+	once := func(want string) {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", path+"one/events?follow=false", nil))
+		if got := told(w.Body.String()); got != want {
+			t.Errorf("it is told\n%s, not\n%s", got, want)
+		}
+	}
+	once("operation:running")
+	op.Tell(event("leased"))
+	op.Pass(event("progress"))
+	once("operation:running 1:leased :progress")
+	once("operation:running 1:leased :progress")
+	succeed(op)
+	once("operation:succeeded 1:leased end:succeeded")
 }
 
 // A stream is kept alive, and ends with whoever reads it.

@@ -108,6 +108,10 @@ func (s *Store) Stream(w http.ResponseWriter, r *http.Request, op *Running) {
 	}
 	now := op.news(seen, 0)
 	to := stream{to: httpd.NewEvents(w), seen: seen, changes: now.changes} // what has passed is not told again
+	once := r.URL.Query().Get("follow") == "false"
+	if once {
+		to.changes = 0 // but to who is never there when it passes
+	}
 	if to.to.SendJSON("operation", seenBy(r, now.op)) != nil {
 		return
 	}
@@ -122,7 +126,7 @@ func (s *Store) Stream(w http.ResponseWriter, r *http.Request, op *Running) {
 			_ = to.to.SendJSON("end", seenBy(r, n.op)) // it may be gone itself
 			return
 		}
-		if r.URL.Query().Get("follow") == "false" {
+		if once {
 			return
 		}
 		select {
