@@ -25,6 +25,14 @@ engines:
     args: [--fail]
     model: {needed: false, kinds: [any]}
     ready: {path: /health}
+  - name: silent
+    types: [llm]
+    explicit: true
+    programs: [{run: rbee-test-engine}]
+    args: [--silent]
+    model: {needed: false, kinds: [any]}
+    ready: {path: /health}
+    stop: {signal: SIGTERM, grace: 5s}
   - name: chatty
     types: [llm]
     explicit: true
@@ -47,16 +55,22 @@ engines:
 // engine is its main: it fails, or answers as a parrot, and prints so many lines a second.
 func engine() {
 	fail := flag.Bool("fail", false, "")
+	silent := flag.Bool("silent", false, "answer nobody")
 	port := flag.Int("port", 0, "")
 	lines := flag.Int("lines", 0, "a second")
 	flag.Parse()
 	if *fail {
-		fmt.Println("reading the model")
-		fmt.Fprintln(os.Stderr, "there is a hole in the model")
+		fmt.Println("\x1b[1mreading\x1b[0m the model")
+		fmt.Fprintln(os.Stderr, "there is \x1b[31ma hole\x1b[0m in the model")
 		os.Exit(3)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
+	if *silent {
+		fmt.Println("\x1b[1mreading\x1b[0m the model")
+		<-ctx.Done()
+		return
+	}
 	ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", *port))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -37,6 +37,8 @@ func TestPage(t *testing.T) {
 		"ten tabs, plain":   plainTabs,
 		"many windows":      manyWindows,
 		"arguments":         quotedArguments,
+		"ended since":       endedSince,
+		"plain starts":      plainStarts,
 		"keyboard":          keyboard,
 		"address":           address,
 		"take a log":        takeLog,

@@ -4,6 +4,7 @@ import { useEffect } from "preact/hooks";
 import { Cluster } from "./cluster.tsx";
 import { Events } from "./events.tsx";
 import { clock, day, duration, when } from "./format.ts";
+import { noAnswer } from "./http.ts";
 import { connection } from "./live.ts";
 import { close, Panel } from "./panel.tsx";
 import { Announcer, Button, Dialog, Guard, Notes, question, Status } from "./parts.tsx";
@@ -185,7 +186,7 @@ function Lost({ why, refused, retryAt }: { why?: string; refused?: number; retry
     <div class="banner bad" data-testid="banner-lost" data-refused={refused}>
       <strong>rbee-gui {refused ? "does not let this page in" : "does not answer"}.</strong> {store.whole.value ? "What is shown is the last that was known. " : ""}
       <span aria-hidden="true">{wait > 1000 ? `Trying again in ${duration(wait)}.` : "Trying again."}</span>
-      {why && <Reason of={why} />}
+      {why && why !== noAnswer && <Reason of={why} />}
     </div>
   );
 }

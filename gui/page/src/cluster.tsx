@@ -43,7 +43,9 @@ export function Cluster() {
   );
 }
 
-const words: Record<Tone, string> = { good: "online", busy: "on their way", warn: "unwell", bad: "offline", off: "unknown" };
+const words: Record<Tone, string> = { good: "online", busy: "on its way", warn: "unwell", bad: "offline", off: "unknown" };
+
+const said = (t: Tone, n: number) => `${n} ${t === "busy" && n > 1 ? "on their way" : words[t]}`;
 
 function Summary() {
   const counts = new Map<Tone, number>();
@@ -57,7 +59,7 @@ function Summary() {
     <p class="summary" data-testid="summary">
       <span class="quiet">Workers</span>
       {(["good", "busy", "warn", "bad", "off"] as const).flatMap((t) =>
-        counts.get(t) ? [<Status key={t} tone={t} word={`${counts.get(t)} ${words[t]}`} />] : [],
+        counts.get(t) ? [<Status key={t} tone={t} word={said(t, counts.get(t) ?? 0)} />] : [],
       )}
     </p>
   );

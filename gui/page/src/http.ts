@@ -20,6 +20,8 @@ export class Problem extends Error {
   }
 }
 
+export const noAnswer = "rbee-gui does not answer";
+
 export async function problemOf(answer: Response): Promise<Problem> {
   const body = json(await answer.text().catch(() => ""));
   const plain = `${answer.status} ${answer.statusText}`.trim();
@@ -50,7 +52,7 @@ export async function send(method: string, path: string, body?: unknown, signal?
     });
   } catch (err) {
     if (signal?.aborted) throw err;
-    throw new Problem("rbee-gui does not answer");
+    throw new Problem(noAnswer);
   }
   if (!answer.ok) throw await problemOf(answer);
   const said = await answer.text();

@@ -8,7 +8,7 @@ import { others, tellJobs } from "./live.ts";
 import { notify } from "./parts.tsx";
 import { backoff, gather, pause } from "./sse.ts";
 import { store } from "./store.ts";
-import { json, launchEvent, operation, type LaunchEvent, type Operation, type SpawnRequest } from "./wire.ts";
+import { json, launchEvent, operation, type Component, type LaunchEvent, type Operation, type SpawnRequest } from "./wire.ts";
 
 export interface Job {
   key: string;
@@ -185,6 +185,17 @@ export async function requested(base: string, worker: string): Promise<SpawnRequ
   const list = await ask(path(base));
   const ops = (Array.isArray(list) ? list : []).flatMap((o) => operation(o) ?? []);
   return ops.find((o) => o.worker_id === worker && o.status !== "failed")?.request; // the newest comes first
+}
+
+const unseenFor = 30_000; // ms that a worker may take to be known
+
+// whatBecame is what is known of the worker of a start that has succeeded: ids are given
+// anew, so it is there as long as its instance is. seen is whether it ever was, sinceMs how
+// long ago it was ready.
+export function whatBecame(op: Operation, c: Component | undefined, seen: boolean, sinceMs: number): "there" | "other" | "gone" {
+  const instance = op.worker?.instance_id;
+  if (!c) return seen || sinceMs > unseenFor ? "gone" : "there"; // it may be about to register
+  return instance !== undefined && c.instance_id !== undefined && c.instance_id !== instance ? "other" : "there";
 }
 
 export type StepState = "done" | "now" | "failed" | "stopped" | "later";

@@ -65,7 +65,7 @@ export function Spawn() {
 
   const hives = list.filter((p) => !p.why && hiveIn(p.base)).map((p) => p.base).join(" ");
   const seen = isQueen(base) ? hives : base; // of the queen's each may be the one
-  useWhileVisible((stop) => seen.split(" ").forEach((b) => b && void look(b, stop)), [seen]);
+  useWhileVisible((stop) => seen.split(" ").forEach((b) => b && void look(b, stop)), [seen, connection.value.state === "live"]);
 
   // Who else starts something is known by what is starting, and by what other tabs say.
   const starting = [...components.value.values()].filter((c) => c.status === "starting").map((c) => c.key).join(" ");
@@ -75,6 +75,7 @@ export function Spawn() {
     [bases, starting, changes.value, connection.value.state === "live"],
   );
   const all = newest(jobs.value.values());
+  const away = connection.value.state === "lost"; // as the banner says
   return (
     <div class="spawn">
       <h1>Spawn</h1>
@@ -82,7 +83,12 @@ export function Spawn() {
         <Form />
         <section aria-labelledby="starts-title" class="starts">
           <h2 id="starts-title">Recent starts</h2>
-          {[...unread.value].map(([of, why]) => (
+          {away && unread.value.size > 0 && all.length === 0 && (
+            <p class="warn-text" data-testid="starts-unknown">
+              What was started is not known while rbee-gui does not answer.
+            </p>
+          )}
+          {!away && [...unread.value].map(([of, why]) => (
             <p key={of} class="warn-text" data-testid="starts-unknown">
               What was started {isQueen(of) ? "through the queen" : hiveIn(of) ? `on hive ${hiveIn(of)}` : "on this machine"} is not known: {why}.
             </p>
@@ -175,7 +181,7 @@ function Form() {
           ))}
         </select>
       </Field>
-      {l?.error && (
+      {l?.error && connection.value.state !== "lost" && (
         <p class="bad-text" role="alert" data-testid="place-error">
           What {place?.name ?? base} has is not known: {l.error}.{" "}
           <button type="button" class="button" onClick={() => void look(base)}>

@@ -1,7 +1,7 @@
 // Server-sent events over fetch: unlike EventSource it tells why a stream was refused,
 // can post, and lets us judge a silence.
 
-import { Problem, problemOf, say } from "./http.ts";
+import { noAnswer, Problem, problemOf, say } from "./http.ts";
 
 export interface Message {
   event: string; // "message" where the server gave no name
@@ -147,7 +147,7 @@ async function once(f: Follow, good: () => void): Promise<boolean> {
   let over = false;
   try {
     heard();
-    const answer = await fetch(f.url, { headers: { Accept: "text/event-stream" }, signal: attempt.signal, cache: "no-store" }).catch(plainly("rbee-gui does not answer"));
+    const answer = await fetch(f.url, { headers: { Accept: "text/event-stream" }, signal: attempt.signal, cache: "no-store" }).catch(plainly(noAnswer));
     if (!answer.ok || !answer.body) throw await problemOf(answer);
     f.opened?.();
     await read(

@@ -112,7 +112,7 @@ export interface Operation {
   why?: string;
   request: SpawnRequest;
   worker_id?: string;
-  worker?: { port?: number; pid?: number; registry: boolean; queen: boolean }; // as it was when it was ready
+  worker?: { instance_id?: string; port?: number; pid?: number; registry: boolean; queen: boolean }; // as it was when it was ready
   error?: { detail?: string; stopped?: boolean; exit_code?: number; last_lines?: string[] }; // stopped: somebody wanted it
   started_at?: string;
   ended_at?: string;
@@ -271,7 +271,7 @@ export function operation(raw: unknown): Operation | undefined {
       port: number(request, "port"), device: text(request, "device"), hive_id: text(request, "hive_id"),
       args: strings(request, "args"),
     },
-    worker: worker && { port: number(worker, "port"), pid: number(worker, "pid"), registry: worker["registry"] === true, queen: worker["queen"] === true },
+    worker: worker && { instance_id: text(worker, "instance_id"), port: number(worker, "port"), pid: number(worker, "pid"), registry: worker["registry"] === true, queen: worker["queen"] === true },
     error: error && { detail: text(error, "detail"), stopped: error["stopped"] === true, exit_code: number(error, "exit_code"), last_lines: strings(error, "last_lines") },
     started_at: text(raw, "started_at"), ended_at: text(raw, "ended_at"),
   };
