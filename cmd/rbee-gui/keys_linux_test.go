@@ -58,6 +58,18 @@ func keyboard(t *testing.T, b browser) {
 		}
 	}
 
+	// From the filter it goes to the first row that it shows, also where that is not drawn.
+	eval[any](p, `scrollTo(0, document.body.scrollHeight)`)
+	p.enter(one("filter"), "z-0")
+	eval[any](p, one("filter")+`.focus()`)
+	p.press("ArrowDown")
+	p.await(on("z-000"))
+	p.enter(one("filter"), "")
+	for range 20 {
+		p.press("ArrowDown")
+	}
+	p.await(on("z-020"))
+
 	// Far away it is still where it was, and goes on from there.
 	eval[any](p, `scrollTo(0, document.body.scrollHeight)`)
 	p.await(row("worker/z-099") + ` !== null && ` + row("worker/z-060") + ` === null`)

@@ -57,7 +57,7 @@ export function Table() {
     <section aria-labelledby="table-title" class="components">
       <div class="toolbar">
         <h2 id="table-title">Components</h2>
-        <Filter />
+        <Filter first={all[0]?.key} />
         <span class="quiet" role="status" data-testid="count">
           {all.length === components.value.size ? plural(all.length, "component") : `${all.length} of ${plural(components.value.size, "component")}`}
         </span>
@@ -140,7 +140,7 @@ export function filter(words: string): void {
   if (page === "cluster" || kindPages.includes(page)) replace(link(page, id, { q: words }));
 }
 
-function Filter() {
+function Filter({ first }: { first?: string }) {
   return (
     <input
       type="search"
@@ -154,6 +154,11 @@ function Filter() {
       spellcheck={false}
       value={query.value}
       onInput={(e) => filter(e.currentTarget.value)}
+      onKeyDown={(e) => {
+        if (e.key !== "ArrowDown" || first === undefined) return;
+        e.preventDefault();
+        goTo(first, "");
+      }}
     />
   );
 }
@@ -245,8 +250,13 @@ function arrows(e: TargetedKeyboardEvent<HTMLTableSectionElement>, all: readonly
   const next = all[all.findIndex((c) => c.key === key) + (e.key === "ArrowDown" ? 1 : -1)];
   if (!what || key === undefined || !next) return;
   e.preventDefault();
-  wanted = { key: next.key, what };
-  held.value = next.key; // it may have to be drawn first
+  goTo(next.key, what);
+}
+
+// goTo has the focus in a row: on what is called so in it, or on its name.
+function goTo(key: string, what: string): void {
+  wanted = { key, what };
+  held.value = key; // it may have to be drawn first
   arrive();
 }
 
