@@ -27,6 +27,8 @@ func TestPage(t *testing.T) {
 		"pause everywhere":  pauseEverywhere,
 		"marked chat":       markedChat,
 		"banner over chat":  bannerOverChat,
+		"cleared chat":      clearedChat,
+		"chat to the left":  chatToTheLeft,
 		"queen later":       queenLater,
 		"registry restart":  registryRestart,
 		"spawn that fails":  failingSpawn,

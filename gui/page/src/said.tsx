@@ -21,22 +21,22 @@ const BlockView = memo(function BlockView({ is, text, lang, level, growing }: { 
   switch (is) {
     case "code":
       return (
-        <pre tabIndex={0} aria-label={`Code ${lang}`.trim()}>
+        <pre tabIndex={0} dir="ltr" aria-label={`Code ${lang}`.trim()}>
           <code>{text}</code>
         </pre>
       );
     case "heading":
-      return <h3 class={`h-${level}`}>{line(text, growing)}</h3>;
+      return <h3 dir="auto" class={`h-${level}`}>{line(text, growing)}</h3>;
     case "list":
       return <Lists lists={list(text)} growing={growing} />;
     case "quote":
-      return <blockquote>{line(text, growing)}</blockquote>;
+      return <blockquote dir="auto">{line(text, growing)}</blockquote>;
     case "rule":
       return <hr />;
     case "table":
       return <Cells rows={text.split("\n").map(cells)} />;
     case "text":
-      return <p>{line(text, growing)}</p>;
+      return <p dir="auto">{line(text, growing)}</p>;
   }
 });
 
@@ -51,7 +51,7 @@ function Lists({ lists, growing }: { lists: List[]; growing: boolean }) {
             {x.lists.length > 0 && <Lists lists={x.lists} growing={last && k === l.items.length - 1} />}
           </li>
         ));
-        return l.first === undefined ? <ul key={i}>{items}</ul> : <ol key={i} start={l.first}>{items}</ol>;
+        return l.first === undefined ? <ul key={i} dir="auto">{items}</ul> : <ol key={i} dir="auto" start={l.first}>{items}</ol>;
       })}
     </>
   );
@@ -62,7 +62,7 @@ const cells = (row: string) => row.trim().slice(1, -1).split("|").map((c) => c.t
 function Cells({ rows: [head = [], , ...rows] }: { rows: string[][] }) {
   return (
     <div class="cells" tabIndex={0} role="region" aria-label="Table">
-      <table>
+      <table dir="auto">
         <thead>
           <tr>
             {head.map((c, i) => (
@@ -93,7 +93,7 @@ function span(s: Span, i: number): ComponentChild {
     case "text":
       return s.text;
     case "code":
-      return <code key={i}>{s.text}</code>;
+      return <code key={i} dir="ltr">{s.text}</code>;
     case "strong":
       return <strong key={i}>{s.spans.map(span)}</strong>;
     case "em":

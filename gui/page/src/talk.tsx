@@ -8,7 +8,7 @@ import type { Stats } from "./chat.ts";
 import { modelName, plural, seconds } from "./format.ts";
 import { ask, say } from "./http.ts";
 import { memo } from "./memo.ts";
-import { Button } from "./parts.tsx";
+import { announced, Button } from "./parts.tsx";
 import { link, replace, route } from "./router.ts";
 import { Said } from "./said.tsx";
 import { canTalk } from "./status.ts";
@@ -65,6 +65,7 @@ export function Talk() {
       <div class="page-head">
         <h1>Talk</h1>
         <Choice workers={workers} place={place} there={worker !== undefined} c={c} list={got.list} chosen={chosen} />
+        <Clear c={c} />
       </div>
       <Output key={placeLink(place)} c={c} anew={anew} />
       <Composer c={c} why={why} to={{ base, by: place.queen ? "the queen" : place.name, model: chosen, who: worker, anew }} />
@@ -118,13 +119,29 @@ function Choice({ workers, place, there, c, list, chosen }: { workers: Component
         <summary>Options</summary>
         <label class="field">
           Instructions to the model
-          <textarea rows={3} value={c.system.value} onInput={(e) => (c.system.value = e.currentTarget.value)} />
+          <textarea rows={3} dir="auto" value={c.system.value} onInput={(e) => (c.system.value = e.currentTarget.value)} />
         </label>
         <label class="field">
           Max tokens
           <input inputMode="numeric" value={c.limit.value} placeholder="the model's default" onInput={(e) => (c.limit.value = e.currentTarget.value.replace(/\D/g, ""))} />
         </label>
       </details>
+    </div>
+  );
+}
+
+// Clear takes the conversation away. It stands far from what is pressed all the time.
+function Clear({ c }: { c: Conversation }) {
+  if (c.turns.value.length === 0) return null;
+  const clear = () => {
+    c.clear();
+    announced.value = "The conversation is cleared. Undo brings it back.";
+  };
+  return (
+    <div class="buttons end">
+      <Button act={clear} why={c.running.value ? "The answer is not whole yet. Stop it first." : undefined} test="chat-clear" label="Clear this conversation">
+        Clear
+      </Button>
     </div>
   );
 }
@@ -161,7 +178,16 @@ function Output({ c, anew }: { c: Conversation; anew?: string }) {
   }, []);
   return (
     <div ref={box} class="conversation card" role="log" aria-label="Conversation" aria-live="off" aria-busy={running} tabIndex={0} data-testid="chat-output" onScroll={(e) => c.following.scrolled(e.currentTarget)}>
-      {list.length === 0 && <p class="quiet empty">Say something below. The answer comes as it is made.</p>}
+      {list.length > 0 ? null : c.cleared.value.length > 0 ? (
+        <div class="cleared quiet empty" data-testid="chat-cleared">
+          The conversation is cleared.
+          <Button act={() => c.undo()} test="chat-undo" label="Undo: bring the conversation back">
+            Undo
+          </Button>
+        </div>
+      ) : (
+        <p class="quiet empty">Say something below. The answer comes as it is made.</p>
+      )}
       {list.map((t) => (
         <TurnView key={t.n} t={t} busy={running && t === list[list.length - 1]} />
       ))}
@@ -189,10 +215,10 @@ const TurnView = memo(function TurnView({ t, busy }: { t: Turn; busy: boolean })
         {t.thinking && (
           <details class="more" open={t.content === ""}>
             <summary>Thinking</summary>
-            <div class="said quiet">{t.thinking}</div>
+            <div class="said quiet" dir="auto">{t.thinking}</div>
           </details>
         )}
-        <div class="said">
+        <div class="said" dir="auto">
           {t.role === "user" ? t.content : <Said content={t.content} growing={busy} />}
           {empty && <span class="quiet" data-testid="chat-empty">The answer is empty.</span>}
           {busy && <span class="cursor" aria-hidden="true" />}
@@ -253,6 +279,7 @@ function Composer({ c, to, why }: { c: Conversation; to: { base: string; by: str
           aria-label={to.by ? `Message to ${to.by}` : "Message"}
           placeholder="Enter sends, Shift and Enter begin a new line"
           rows={2}
+          dir="auto"
           value={c.draft.value}
           onInput={(e) => (c.draft.value = e.currentTarget.value)}
           onKeyDown={(e) => {
@@ -268,11 +295,6 @@ function Composer({ c, to, why }: { c: Conversation; to: { base: string; by: str
             <button type="submit" class="button main" data-testid="chat-send" aria-disabled={why !== undefined || c.draft.value.trim() === "" || undefined}>
               Send
             </button>
-          )}
-          {c.turns.value.length > 0 && !busy && (
-            <Button act={() => c.clear()} test="chat-clear" label="Clear this conversation">
-              Clear
-            </Button>
           )}
         </div>
       </div>

@@ -59,6 +59,7 @@ export function history(turns: readonly Turn[]): Said[] {
 
 export class Conversation {
   readonly turns = signal<readonly Turn[]>([]);
+  readonly cleared = signal<readonly Turn[]>([]); // what clear took away, until the next message, or a reload
   readonly draft = signal("");
   readonly running = signal<AbortController | undefined>(undefined);
   readonly model = signal("");
@@ -86,7 +87,20 @@ export class Conversation {
   }
 
   clear(): void {
-    this.turns.value = [];
+    if (this.running.peek()) return;
+    batch(() => {
+      this.cleared.value = this.turns.value;
+      this.turns.value = [];
+    });
+    keep();
+  }
+
+  undo(): void {
+    if (this.turns.peek().length > 0) return;
+    batch(() => {
+      this.turns.value = this.cleared.value;
+      this.cleared.value = [];
+    });
     keep();
   }
 
@@ -107,6 +121,7 @@ export class Conversation {
     batch(() => {
       this.draft.value = "";
       this.running.value = stop;
+      this.cleared.value = [];
       this.turns.value = [...this.turns.value, mine, turn];
     });
     keep();

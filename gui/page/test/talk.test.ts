@@ -99,3 +99,20 @@ test("a conversation comes back as it was kept, and from nonsense as an empty on
   assert.equal(new Conversation().kept(), undefined);
   for (const bad of [null, 7, [], { turns: null, draft: 3 }, { turns: [null, {}, { role: "user" }] }]) assert.equal(new Conversation(bad).turns.value.length, 0);
 });
+
+test("what was cleared comes back, and nothing is cleared under an answer", () => {
+  const c = new Conversation();
+  const turns = [{ n: 1, role: "user" as const, content: "hello" }];
+  c.turns.value = turns;
+  c.running.value = new AbortController();
+  c.clear(); // the answer is still on its way
+  assert.equal(c.turns.value, turns);
+  c.running.value = undefined;
+  c.clear();
+  assert.equal(c.turns.value.length, 0);
+  assert.equal(c.kept(), undefined);
+  c.undo();
+  assert.equal(c.turns.value, turns);
+  c.undo();
+  assert.equal(c.turns.value, turns);
+});
