@@ -24,8 +24,8 @@ import (
 type browser struct{ ctx context.Context }
 
 // startBrowser runs one until the test ends. Where there is none the test is skipped, in CI
-// it fails.
-func startBrowser(t *testing.T) browser {
+// it fails. Flags are those that it has besides what all have.
+func startBrowser(t *testing.T, flags ...string) browser {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
@@ -39,12 +39,12 @@ func startBrowser(t *testing.T) browser {
 		t.Fatal(err)
 	}
 	options := []chromedp.ExecAllocatorOption{chromedp.ExecPath(path), chromedp.UserDataDir(dir), chromedp.WindowSize(1280, 900)}
-	for _, flag := range []string{
+	for _, flag := range append(flags,
 		"headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "no-default-browser-check", "disable-background-networking",
-		"disable-component-update", "disable-sync", "disable-extensions", "disable-dev-shm-usage", "no-proxy-server", "hide-scrollbars",
+		"disable-component-update", "disable-sync", "disable-extensions", "disable-dev-shm-usage", "no-proxy-server",
 		// Tabs that nobody looks at are as fast as the others, or tests of ten would measure that.
 		"disable-background-timer-throttling", "disable-backgrounding-occluded-windows", "disable-renderer-backgrounding",
-	} {
+	) {
 		options = append(options, chromedp.Flag(flag, true))
 	}
 	options = append(options, chromedp.Flag("host-resolver-rules", "MAP "+plainHost+" 127.0.0.1"))

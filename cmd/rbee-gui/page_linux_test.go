@@ -16,7 +16,7 @@ import (
 
 // TestPage: what people do with the page, in a browser, with real processes.
 func TestPage(t *testing.T) {
-	b := startBrowser(t)
+	b := startBrowser(t, "hide-scrollbars")
 	for name, test := range map[string]func(*testing.T, browser){
 		"first worker":      firstWorker,
 		"queenless chat":    queenlessChat,
@@ -57,6 +57,7 @@ func TestPage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { test(t, b) })
 	}
+	t.Run("panel on top", panelOnTop)
 }
 
 // From an empty cluster to a worker in one press.

@@ -26,6 +26,7 @@ const pages = [
 export function App() {
   const { page, id } = route.value;
   const panel = kindPages.includes(page);
+  const covered = panel && covering.value;
   useEffect(() => {
     document.title = `${panel ? id : (pages.find((p) => p.page === page)?.name ?? "Cluster")} – rbee`;
   }, [page, id]);
@@ -39,15 +40,17 @@ export function App() {
         Skip to the content
       </a>
       <Header page={panel ? "cluster" : page} />
-      <Banners />
-      <main id="main" tabIndex={-1} class={panel ? "with-panel" : ""} inert={panel && covering.value}>
+      {!covered && <Banners />}
+      <main id="main" tabIndex={-1} class={panel ? "with-panel" : ""} inert={covered}>
         <Guard name={page}>
           {page === "spawn" ? <Spawn /> : page === "talk" ? <Talk /> : page === "events" ? <Events /> : <Cluster />}
         </Guard>
       </main>
       {panel && (
         <Guard name={`${page} ${id}`}>
-          <Panel kind={page} id={id} />
+          <Panel kind={page} id={id}>
+            {covered && <Banners />}
+          </Panel>
         </Guard>
       )}
       {page !== "talk" && <Footer />}

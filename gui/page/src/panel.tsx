@@ -22,7 +22,8 @@ export function close(): void {
   leave(link("cluster", "", { q: query.peek() }));
 }
 
-export function Panel({ kind, id }: { kind: string; id: string }) {
+// Panel has its children, which are about the whole page, at the top.
+export function Panel({ kind, id, children }: { kind: string; id: string; children?: preact.ComponentChildren }) {
   const title = useRef<HTMLHeadingElement>(null);
   const last = useRef<Component>(undefined);
   const key = `${kind}/${id}`;
@@ -44,6 +45,7 @@ export function Panel({ kind, id }: { kind: string; id: string }) {
   }, [key]);
   return (
     <aside class="panel" aria-labelledby="panel-title" data-testid="panel" data-key={key}>
+      {children}
       <header class="panel-head">
         <div>
           <span class="quiet">{kind === "gui" ? "GUI" : kind}</span>
