@@ -29,6 +29,7 @@ func TestPage(t *testing.T) {
 		"banner over chat":  bannerOverChat,
 		"cleared chat":      clearedChat,
 		"chat to the left":  chatToTheLeft,
+		"long model":        longModel,
 		"queen later":       queenLater,
 		"registry restart":  registryRestart,
 		"spawn that fails":  failingSpawn,
