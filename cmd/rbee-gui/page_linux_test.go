@@ -30,6 +30,7 @@ func TestPage(t *testing.T) {
 		"cleared chat":      clearedChat,
 		"chat to the left":  chatToTheLeft,
 		"long model":        longModel,
+		"age of the gone":   ageOfGone,
 		"queen later":       queenLater,
 		"registry restart":  registryRestart,
 		"spawn that fails":  failingSpawn,

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/http"
 	"syscall"
 	"testing"
 )
@@ -45,4 +46,26 @@ func panelOnTop(t *testing.T) {
 	}
 	p.screen(360, 740)
 	p.findings(readAxe(t), "a banner in a panel")
+}
+
+// One that is gone grows no older.
+func ageOfGone(t *testing.T, b browser) {
+	w := startWorld(t)
+	w.register("other")
+	id := w.spawn(simulation)
+	p := b.profile(t).first(w.gui.url + "/#/worker/" + id)
+	p.live()
+	p.await(one("panel", " [data-testid='age']") + ` !== null`)
+	var gone any
+	w.ask(http.MethodDelete, "/api/here/v1/hive/workers/"+id, "", &gone)
+	p.await(one("panel") + `.textContent.includes("gone")`)
+	age := one("panel", " [data-testid='age']") + `.textContent`
+	was := eval[string](p, age)
+	other := row("worker/other") + `.querySelector(".c-age").textContent`
+	for range 2 {
+		p.await(fmt.Sprintf(`%s !== %q`, other, eval[string](p, other)))
+	}
+	if is := eval[string](p, age); is != was {
+		t.Errorf("its age was %s, and is %s", was, is)
+	}
 }

@@ -3,7 +3,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { Actions } from "./actions.tsx";
-import { bytes, clock, day, modelName, none, when } from "./format.ts";
+import { bytes, clock, day, duration, modelName, none, when } from "./format.ts";
 import { ask } from "./http.ts";
 import { LogView } from "./logview.tsx";
 import { Ago, Button, Seen, Status } from "./parts.tsx";
@@ -30,7 +30,8 @@ export function Panel({ kind, id, children }: { kind: string; id: string; childr
   const there = components.value.get(key);
   if (there) last.current = there;
   // What ended while one looks at it stays, with its log.
-  const c: Component | undefined = there ?? (last.current?.key === key ? { ...last.current, gone: true } : undefined);
+  else if (last.current?.key === key && !last.current.gone) last.current = { ...last.current, gone: true, ended: store.now() };
+  const c = there ?? (last.current?.key === key ? last.current : undefined);
   useEffect(() => {
     const from = document.activeElement instanceof HTMLElement ? document.activeElement.closest<HTMLElement>("[data-key]")?.dataset["key"] : undefined;
     title.current?.focus();
@@ -82,11 +83,13 @@ function Row({ name, children, test }: { name: string; children: preact.Componen
   );
 }
 
-function Time({ time }: { time?: string }) {
-  if (when(time) === undefined) return <>{none}</>;
+// Age is how long a life has gone on, or went on until it ended.
+function Age({ time, ended }: { time?: string; ended?: number }) {
+  const began = when(time);
+  if (began === undefined) return <>{none}</>;
   return (
     <time dateTime={time} title={time}>
-      <Ago time={time} /> <span class="quiet">since {day(time)} {clock(time)}</span>
+      {ended === undefined ? <Ago time={time} /> : duration(ended - began)} <span class="quiet">{[ended === undefined ? "since" : "from", day(time), clock(time)].filter(Boolean).join(" ")}</span>
     </time>
   );
 }
@@ -133,7 +136,7 @@ function Details({ c }: { c: Component }) {
       <dl class="facts">
         {model && <Row name="Model" test="model"><span title={model}>{modelName(model)}</span></Row>}
         {(c.engine || c.worker_type) && <Row name="Engine">{c.engine ?? none} <span class="quiet">{c.worker_type ?? ""}</span></Row>}
-        <Row name="Age"><Time time={started ?? c.started_at ?? c.registered_at} /></Row>
+        <Row name="Age" test="age"><Age time={started ?? c.started_at ?? c.registered_at} ended={c.ended} /></Row>
         <Row name="Address" test="address">{c.url ? <a href={c.url} rel="noreferrer">{c.url}</a> : c.hostname ? `${c.hostname}:${c.port ?? "?"}` : none}</Row>
         {c.hive && <Row name="Hive"><a href={link("hive", c.hive)}>{c.hive}</a></Row>}
         <Row name="Last seen"><Seen c={c} ago=" ago" /></Row>

@@ -26,6 +26,7 @@ export interface Component {
   acts?: string; // base of what can be done to it
   why_not?: string; // why nothing can
   gone?: boolean; // the page's own: it was here, and is no more
+  ended?: number; // and is not since then, by the server's clock
 }
 
 export type Fields = Record<string, unknown>;
