@@ -43,7 +43,7 @@ export function Events() {
             ))}
           </select>
         </label>
-        <span class="quiet" role="status">
+        <span class="quiet" role="status" aria-label="Events shown" data-testid="events-count">
           {list.length === all.length ? plural(all.length, "event") : `${list.length} of ${plural(all.length, "event")}`}
         </span>
         <div class="buttons end">

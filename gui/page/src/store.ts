@@ -7,7 +7,7 @@ import { computed, signal } from "@preact/signals";
 import { when } from "./format.ts";
 import { component, happening, isFields, registry, text, type Component, type Happening, type Hello, type Registry } from "./wire.ts";
 
-export const keptHappenings = 1000;
+export const keptHappenings = 500; // as many as the server has
 
 export interface Shown {
   registry: Registry;

@@ -58,7 +58,7 @@ export function Table() {
       <div class="toolbar">
         <h2 id="table-title">Components</h2>
         <Filter first={all[0]?.key} />
-        <span class="quiet" role="status" data-testid="count">
+        <span class="quiet" role="status" aria-label="Components shown" data-testid="count">
           {all.length === components.value.size ? plural(all.length, "component") : `${all.length} of ${plural(components.value.size, "component")}`}
         </span>
         <Sorting />
