@@ -59,7 +59,7 @@ type happening struct {
 	Key  string    `json:"key"`
 	Kind string    `json:"kind"`
 	ID   string    `json:"id"`
-	What string    `json:"what"` // registered, lost, back, restarted, updated, left, expired
+	What string    `json:"what"` // started, registered, lost, back, restarted, updated, left, expired
 	Text string    `json:"text"`
 	// Status is the one that it has now; "" where it is gone.
 	Status string `json:"status,omitempty"`
@@ -121,7 +121,7 @@ func (c *cluster) renew(quietly bool) {
 	}
 	for key, now := range next {
 		was := c.shown[key]
-		if was != nil && bytes.Equal(was.body, now.body) {
+		if was != nil && was.registered == now.registered && bytes.Equal(was.body, now.body) {
 			next[key] = was // so that who compares sees at once that it is the same
 			continue
 		}
@@ -280,8 +280,12 @@ func (c *cluster) note(was, now *component) {
 	}
 	h := happening{Time: time.Now().UTC(), Key: x.Key, Kind: x.Kind, ID: x.ID}
 	switch {
-	case x.Kind == registryKind && !c.met, was == nil:
-		h.What, h.Text = "registered", x.Status
+	case x.Kind == registryKind && !c.met:
+		h.What, h.Text = "back", "answers" // it did not until now
+	case was == nil && now.registered, was != nil && now != nil && !was.registered && now.registered:
+		h.What, h.Text = "registered", now.Status
+	case was == nil:
+		h.What, h.Text = "started", "on this machine" // which the registry may be told later, if there is one
 	case now == nil && was.Status == string(registry.Offline):
 		h.What, h.Text = "expired", "removed after a long silence"
 	case now == nil:

@@ -97,7 +97,7 @@ func TestFirstViewIsNoNews(t *testing.T) {
 	missing.Learn(view(1, aWorker("w", "i", "m")))
 	got := missing.News()
 	slices.Sort(got[:min(2, len(got))])
-	if want := "registered registry/registry, registered worker/w, lost registry/registry, back registry/registry"; strings.Join(got, ", ") != want {
+	if want := "back registry/registry, registered worker/w, lost registry/registry, back registry/registry"; strings.Join(got, ", ") != want {
 		t.Errorf("it is told as %q, wanted is %q", got, want)
 	}
 }
@@ -224,8 +224,31 @@ func TestStartingIsShown(t *testing.T) {
 	if shown["worker/rbee-registry"] != nil {
 		t.Error("a daemon is shown as a worker")
 	}
-	if got := strings.Join(c.News(), ", "); got != "registered worker/w" {
+	if got := strings.Join(c.News(), ", "); got != "started worker/w" {
 		t.Errorf("it is told as %q", got)
+	}
+}
+
+// A worker that is started here is registered when the registry says so, and not before.
+func TestStartedIsNotRegistered(t *testing.T) {
+	c := gui.NewCluster("localhost", time.Minute)
+	c.Look()
+	c.Learn(view(1))
+	l := launch.Launch{ID: "w", InstanceID: "i", Port: 8080, Status: launch.Starting}
+	e := with(aWorker("w", "i", "m"), func(e *registry.Entry) { e.Hostname = "localhost" })
+	c.Look(l)
+	l.Status = launch.IsReady
+	c.Look(l)
+	c.Learn(view(2, e))
+	l.Model = "n" // which is no news
+	c.Look(l)
+	c.Learn(view(3))
+	c.Learn(view(4, e))
+	c.Look()
+	c.Learn(view(5))
+	const want = "started worker/w, updated worker/w, registered worker/w, registered worker/w, left worker/w"
+	if got := strings.Join(c.News(), ", "); got != want {
+		t.Errorf("it is told as %q, wanted is %q", got, want)
 	}
 }
 

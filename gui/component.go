@@ -38,7 +38,8 @@ type component struct {
 	Acts         string         `json:"acts,omitempty"`    // the base of what can be done to it
 	WhyNot       string         `json:"why_not,omitempty"` // nothing can
 
-	body json.RawMessage // all of this
+	registered bool            // a registry has it in its list
+	body       json.RawMessage // all of this, but for that
 }
 
 // The bases below which this machine's launches, and those of hives, are commanded, and
@@ -56,6 +57,7 @@ func ofEntry(e registry.Entry) component {
 		Key: keyOf(e.Kind, e.ID), Kind: string(e.Kind), ID: e.ID, InstanceID: e.InstanceID,
 		Hostname: e.Hostname, Port: e.Port, URL: e.URL(), Status: string(e.Status),
 		WorkerType: e.WorkerType, RegisteredAt: e.RegisteredAt, StartedAt: begun(e), Metadata: e.Metadata,
+		registered: true,
 	}
 	alias, _ := e.Metadata[registry.AliasKey].(string) // others' JSON: anything else is none
 	c = c.hasModel(cmp.Or(alias, e.Model), e.Model)

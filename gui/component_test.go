@@ -84,7 +84,7 @@ func TestOneWordForReady(t *testing.T) {
 	ready.Status = launch.IsStopping
 	c.Look(ready)
 	c.Look()
-	if got := strings.Join(c.Told(), "; "); got != "registered online; updated stopping, was online; left gone" {
+	if got := strings.Join(c.Told(), "; "); got != "started on this machine; updated stopping, was online; left gone" {
 		t.Errorf("it is told as %q", got)
 	}
 }

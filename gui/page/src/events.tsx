@@ -12,7 +12,7 @@ import type { Happening } from "./wire.ts";
 
 const words = signal("");
 const what = signal("");
-const kinds = ["registered", "lost", "back", "restarted", "updated", "left", "expired"];
+const kinds = ["started", "registered", "lost", "back", "restarted", "updated", "left", "expired"];
 
 const listed = computed(() => {
   const parts = words.value.toLowerCase().split(/\s+/).filter(Boolean);

@@ -6,7 +6,7 @@ import type { Component, Operation } from "./wire.ts";
 export type Tone = "good" | "busy" | "warn" | "bad" | "off";
 
 const tones: Record<string, Tone> = {
-  online: "good", ready: "good", connected: "good", succeeded: "good", back: "good", registered: "busy",
+  online: "good", ready: "good", connected: "good", succeeded: "good", back: "good", started: "busy", registered: "busy",
   starting: "busy", restarting: "busy", stopping: "busy", settling: "busy", running: "busy", updated: "good", restarted: "good",
   unhealthy: "warn", orphaned: "warn", stalled: "warn", away: "bad",
   offline: "bad", lost: "bad", failed: "bad", expired: "bad",
@@ -30,7 +30,7 @@ export const statusRank: Record<Tone, number> = { bad: 0, warn: 1, busy: 2, good
 
 // happeningTone: what changes something is as good as what comes of it.
 export function happeningTone(what: string, status: string | undefined): Tone {
-  return status && ["registered", "restarted", "back", "updated"].includes(what) ? tone(status) : what === "registered" ? "good" : tone(what);
+  return status && ["started", "registered", "restarted", "back", "updated"].includes(what) ? tone(status) : what === "registered" ? "good" : tone(what);
 }
 
 export function operationTone(o: Operation): Tone {

@@ -37,7 +37,7 @@ test("the age is that of the life, not of what the registry knows of it", () => 
 });
 
 test("what happened is as good as what came of it", () => {
-  assert.deepEqual([["registered", "online"], ["registered", "starting"], ["restarted", "online"], ["updated", "stopping"], ["lost", "offline"], ["left", undefined]].map(([what, status]) => happeningTone(what ?? "", status)), ["good", "busy", "good", "busy", "bad", "off"]);
+  assert.deepEqual([["started", "starting"], ["registered", "online"], ["registered", "starting"], ["restarted", "online"], ["updated", "stopping"], ["lost", "offline"], ["left", undefined]].map(([what, status]) => happeningTone(what ?? "", status)), ["busy", "good", "busy", "good", "busy", "bad", "off"]);
 });
 
 test("names sort as people count, either way, and never by chance", () => {
