@@ -29,6 +29,7 @@ func TestPage(t *testing.T) {
 		"banner over chat":  bannerOverChat,
 		"cleared chat":      clearedChat,
 		"chat to the left":  chatToTheLeft,
+		"filtered picture":  filteredPicture,
 		"long model":        longModel,
 		"age of the gone":   ageOfGone,
 		"queen later":       queenLater,

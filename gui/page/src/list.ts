@@ -92,13 +92,14 @@ export interface Group {
   hive?: Component;
   workers: Component[];
   query: string; // that shows the same in the table
+  all: number; // workers, of which a filter has left some
 }
 
 export function groups(all: Iterable<Component>): Group[] {
   const found = new Map<string, Group>();
   const workers: Component[] = [];
   for (const c of all) {
-    if (c.kind === "hive") found.set(`hive ${c.id}`, { key: `hive ${c.id}`, title: c.id, hive: c, workers: [], query: `hive:${c.id}` });
+    if (c.kind === "hive") found.set(`hive ${c.id}`, { key: `hive ${c.id}`, title: c.id, hive: c, workers: [], query: `hive:${c.id}`, all: 0 });
     else if (c.kind === "worker") workers.push(c);
   }
   for (const w of workers) {
@@ -107,15 +108,25 @@ export function groups(all: Iterable<Component>): Group[] {
     let g = found.get(key);
     if (!g) {
       g = w.hive
-        ? { key, title: w.hive, workers: [], query: `hive:${w.hive}` }
-        : { key, title: w.local ? "This machine" : host, workers: [], query: `kind:worker host:${host}` };
+        ? { key, title: w.hive, workers: [], query: `hive:${w.hive}`, all: 0 }
+        : { key, title: w.local ? "This machine" : host, workers: [], query: `kind:worker host:${host}`, all: 0 };
       found.set(key, g);
     }
     g.workers.push(w);
+    g.all++;
   }
   const list = [...found.values()];
   for (const g of list) {
     g.workers.sort((a, b) => statusRank[tone(statusOf(a))] - statusRank[tone(statusOf(b))] || collator.compare(a.id, b.id));
   }
   return list.sort((a, b) => Number(b.key === "local") - Number(a.key === "local") || collator.compare(a.title, b.title));
+}
+
+// matching are the groups that a filter leaves, with those workers that it does.
+export function matching(list: readonly Group[], query: string): Group[] {
+  const match = matcher(query);
+  return list.flatMap((g) => {
+    const workers = g.workers.filter(match);
+    return workers.length > 0 || (g.hive && match(g.hive)) ? { ...g, workers } : [];
+  });
 }

@@ -1,22 +1,46 @@
 // The cluster as a picture: registry and queen above, below them each hive with its
-// workers. A hive with a few workers names them; one with many shows a field of shapes.
+// workers, as far as the filter leaves them. A hive with a few workers names them; one with
+// many shows a field of shapes.
 
+import { computed, effect, signal } from "@preact/signals";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { modelName, none, plural } from "./format.ts";
-import { groups, type Group } from "./list.ts";
+import { groups, matching, type Group } from "./list.ts";
 import { memo } from "./memo.ts";
 import { Shape, Status } from "./parts.tsx";
 import { link, linkTo } from "./router.ts";
 import { registryWord, statusOf, tone } from "./status.ts";
 import { components, queen, registryState } from "./store.ts";
+import { query } from "./table.tsx";
 import type { Component } from "./wire.ts";
 
 const named = 6; // workers of one hive that have room for a name
 const most = 120; // shapes of one hive
 
+const grouped = computed(() => groups(components.value.values()));
+
+// The words of the filter, once they are written: until then the table comes first.
+const followed = signal(query.peek().trim());
+effect(() => {
+  const words = query.value.trim();
+  const timer = setTimeout(() => (followed.value = words), 150);
+  return () => clearTimeout(timer);
+});
+
 // It has no properties: it is drawn again for what it reads, not for every route.
 export const Picture = memo(function Picture() {
   const all = [...components.value.values()];
-  const list = groups(all);
+  const words = followed.value;
+  const whole = grouped.value;
+  const list = words === "" ? whole : matching(whole, words);
+  // While one writes into the filter, which is below, that stays where it is.
+  const box = useRef<HTMLDivElement>(null);
+  const before = useRef({ words, height: 0 });
+  if (before.current.words !== words) before.current = { words, height: words === "" ? 0 : (box.current?.offsetHeight ?? 0) };
+  const { height } = before.current;
+  useLayoutEffect(() => {
+    if (box.current) box.current.style.minHeight = height === 0 ? "" : `min(${height}px, var(--machines))`;
+  }, [height]);
   return (
     <section class="picture card" aria-label="Picture of the cluster" data-testid="picture">
       <div class="tops">
@@ -29,11 +53,17 @@ export const Picture = memo(function Picture() {
             <Node key={c.key} c={c} title="GUI" />
           ))}
       </div>
-      {list.length > 0 && (
-        <div class="groups">
-          {list.map((g) => (
-            <GroupBox key={g.key} g={g} />
-          ))}
+      {whole.length > 0 && (
+        <div class="machines" ref={box}>
+          {list.length > 0 ? (
+            <div class="groups">
+              {list.map((g) => (
+                <GroupBox key={g.key} g={g} />
+              ))}
+            </div>
+          ) : (
+            <p class="quiet">No worker or hive matches the filter.</p>
+          )}
         </div>
       )}
     </section>
@@ -101,7 +131,7 @@ function GroupBox({ g }: { g: Group }) {
           </>
         )}
         <a class="quiet group-count" href={link("cluster", "", { q: g.query })}>
-          {g.workers.length === 0 ? "no workers" : online === g.workers.length ? plural(online, "worker") : `${online} of ${g.workers.length} online`}
+          {g.workers.length < g.all ? `${g.workers.length} of ${plural(g.all, "worker")}` : g.all === 0 ? "no workers" : online === g.workers.length ? plural(online, "worker") : `${online} of ${g.workers.length} online`}
         </a>
       </div>
       {g.workers.length > 0 && (

@@ -26,7 +26,7 @@ const columns: { by: Column; name: string; class: string }[] = [
   { by: "restarts", name: "Restarts", class: "c-restarts" },
 ];
 
-export const query = signal("");
+export const query = signal(route.peek().query.get("q") ?? "");
 
 const listed = computed(() => arrange(components.value.values(), query.value, sortBy.value as Column, sortDown.value));
 
