@@ -138,6 +138,7 @@ export class Screen {
   private draw(): void {
     this.frame = 0;
     this.drawn = performance.now();
+    this.selected(); // what is selected is told later, and is not to miss what is drawn until then
     if (this.held) {
       this.waiting.value = this.pending.added;
       return;
