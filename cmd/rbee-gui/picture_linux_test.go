@@ -34,6 +34,9 @@ func filteredPicture(t *testing.T, b browser) {
 	inView(p, one("filter"))
 	inView(p, one("row"))
 	p.fits("a large picture")
+	if wide := eval[float64](p, `(t => t.getBoundingClientRect().right - t.querySelector("td.c-actions").getBoundingClientRect().right)(`+one("components")+`)`); wide > 2 {
+		t.Errorf("beside the rows %.0f px are empty", wide)
+	}
 	p.findings(readAxe(t), "a large picture")
 
 	p.page("#/cluster")

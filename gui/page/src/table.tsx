@@ -100,11 +100,12 @@ export function Table() {
   );
 }
 
+// Spacer has one cell: of columns that are hidden it would make empty ones.
 function Spacer({ height }: { height: number }) {
   if (height <= 0) return null;
   return (
     <tr class="spacer" role="presentation" aria-hidden="true">
-      <td role="presentation" colSpan={columns.length + 1} style={{ height: `${height}px` }} />
+      <td role="presentation" style={{ height: `${height}px` }} />
     </tr>
   );
 }
