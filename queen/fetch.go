@@ -76,7 +76,7 @@ func (q *Queen) fetch(ctx context.Context, ask *http.Client, m member) {
 }
 
 func (q *Queen) fetchCapabilities(ctx context.Context, ask *http.Client, c registry.Component) (map[string]any, error) {
-	if !validHost(c.Hostname) {
+	if !registry.ValidHost(c.Hostname) {
 		return nil, fmt.Errorf("fetch the capabilities of %s: %q is no host: %w", c.ID, c.Hostname, errNone)
 	}
 	at := c.URL() + "/capabilities"

@@ -59,9 +59,6 @@ func check(m member) error {
 		}
 		return httpd.InvalidField(name, "%s", field.Reason)
 	}
-	if !validHost(m.Hostname) {
-		return httpd.InvalidField("hostname", "%q is neither a host name nor an address", m.Hostname)
-	}
 	if len(m.spawnedBy) > registry.MaxID {
 		return httpd.InvalidField("spawned_by", "is %d bytes long, at most %d are taken", len(m.spawnedBy), registry.MaxID)
 	}

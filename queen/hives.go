@@ -40,7 +40,7 @@ func askHives[T any](ctx context.Context, q *Queen, ask func(context.Context, *h
 	var asked []from[T]
 	away := q.following.Load() == awayRegistry
 	for _, h := range q.table.hives(time.Now()) {
-		if validHost(h.Hostname) && (away || h.Status != registry.Offline) {
+		if registry.ValidHost(h.Hostname) && (away || h.Status != registry.Offline) {
 			asked = append(asked, from[T]{hive: h.HiveID, at: componentOf(h)})
 		}
 	}

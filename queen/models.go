@@ -89,7 +89,11 @@ func (t *table) serving(now time.Time, model string) ([]target, error) {
 		if !serves {
 			return
 		}
-		if status := m.status(c); status != registry.Online || !validHost(m.Hostname) {
+		if !registry.ValidHost(m.Hostname) {
+			away = append(away, fmt.Sprintf("%s can't be reached, since %q is no host", m.ID, httpd.Brief(m.Hostname)))
+			return
+		}
+		if status := m.status(c); status != registry.Online {
 			away = append(away, fmt.Sprintf("%s is %s", m.ID, status))
 			return
 		}

@@ -182,3 +182,16 @@ func TestWithAnotherName(t *testing.T) {
 		t.Errorf("%s, %v", got, err)
 	}
 }
+
+// A registry of another version may list what this one refuses.
+func TestAnAddressThatIsNoneIsTheReason(t *testing.T) {
+	t.Parallel()
+	q, now := New(Config{}), time.Now()
+	q.table.learn(now, registry.View{Connected: true, AsOf: now, Snapshot: registry.Snapshot{Epoch: "e", Revision: 1, Workers: []registry.Entry{{
+		Component: registry.Component{Kind: registry.Worker, ID: "w", InstanceID: "x", Hostname: "gpu box", Port: 1, Model: "m"}, Status: registry.Online,
+	}}}})
+	_, err := q.table.serving(now, "m")
+	if err == nil || !strings.Contains(err.Error(), `w can't be reached, since "gpu box" is no host`) {
+		t.Error(err)
+	}
+}

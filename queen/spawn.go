@@ -161,7 +161,7 @@ func (q *Queen) offers(ctx context.Context, named string) ([]offer, error) {
 		}
 		o := offer{id: h.HiveID, at: componentOf(h)}
 		switch {
-		case !validHost(h.Hostname):
+		case !registry.ValidHost(h.Hostname):
 			o.gone = fmt.Sprintf("%q is no host", h.Hostname)
 		case h.Status == registry.Online:
 		case away:

@@ -51,7 +51,7 @@ func (q *Queen) parent(ctx context.Context, id string) (parent string, at regist
 		return q.parentByAsking(ctx, id)
 	}
 	of, known := q.table.get(registry.Hive, parent)
-	if !known || !validHost(of.Hostname) {
+	if !known || !registry.ValidHost(of.Hostname) {
 		return "", at, httpd.Errorf(http.StatusServiceUnavailable, client.CodeNoHive, "%s is the worker of hive %s, which is not there", id, parent)
 	}
 	return parent, of.Component, nil

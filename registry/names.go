@@ -37,6 +37,25 @@ func BindFor(advertised string) string {
 	return "0.0.0.0"
 }
 
+// ValidHost reports whether a host can be anybody's: an address, without brackets, or a name
+// of letters, digits, "-", "." and "_". Whatever else goes into a URL leads elsewhere.
+func ValidHost(host string) bool {
+	name := host
+	if ip, err := netip.ParseAddr(host); err == nil {
+		if name = ip.Zone(); name == "" {
+			return true
+		}
+	}
+	for _, r := range name {
+		switch {
+		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', r == '-', r == '.', r == '_':
+		default:
+			return false
+		}
+	}
+	return name != ""
+}
+
 // Reachable is the host to keep for a component that calls itself hostname, as
 // teller says, a host or an address. "localhost" said by another machine would lead
 // everyone astray, and a wildcard address leads nowhere: the teller takes its place.

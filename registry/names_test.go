@@ -52,3 +52,16 @@ func TestNewLife(t *testing.T) {
 		t.Errorf("two lives: %+v, %+v", plain, https)
 	}
 }
+
+func TestValidHost(t *testing.T) {
+	t.Parallel()
+	for host, valid := range map[string]bool{
+		"box1": true, "Box_1.lan.": true, "10.0.0.2": true, "::1": true, "fe80::1%eth0": true,
+		"": false, "gpu box": false, "a@127.0.0.1:9000/?": false, "x/../y?": false, "[::1]": false, "%zz": false, "h:80": false,
+		"fe80::1%a/../?": false,
+	} {
+		if got := registry.ValidHost(host); got != valid {
+			t.Errorf("%q: %v", host, got)
+		}
+	}
+}

@@ -177,6 +177,9 @@ func (c Component) Validate() error {
 			return err
 		}
 	}
+	if !ValidHost(c.Hostname) {
+		return badField("hostname", "%q is neither a host name nor an address", c.Hostname)
+	}
 	if len(c.Metadata) == 0 {
 		return nil
 	}

@@ -96,7 +96,7 @@ func TestThePageTakesNobodysOrders(t *testing.T) {
 	a := newAPI(t, server.Config{})
 	const script = `"'><script>alert(1)</script>`
 	for i, host := range []string{
-		"javascript:alert(1)//", "javascript:alert(1)", "good.example/../..", "user:pass@evil.example", `h" onmouseover="alert(1)`, "a b", script, "%00", "h?x#y",
+		"javascript:alert(1)//", "javascript:alert(1)", "good.example/../..", "user:pass@evil.example", `h" onmouseover="alert(1)`, "a b", script, "%00", "h?x#y", "h",
 	} {
 		said := map[string]any{
 			"worker_id": fmt.Sprint(script, i), "hostname": host, "port": 1, "model": script, "worker_type": script, "instance_id": script,
@@ -105,14 +105,18 @@ func TestThePageTakesNobodysOrders(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a.want(200, a.post("register", string(body)))
+		status := 422
+		if host == "h" {
+			status = 200
+		}
+		a.want(status, a.post("register", string(body)))
 	}
 	page := a.page()
-	if got := strings.Count(page, "&lt;script&gt;alert(1)&lt;/script&gt;"); got != 9*4+1 {
+	if got := strings.Count(page, "&lt;script&gt;alert(1)&lt;/script&gt;"); got != 4 {
 		t.Errorf("the script is there %d times", got)
 	}
 	for _, link := range regexp.MustCompile(`<a href="([^"]*)"`).FindAllStringSubmatch(page, -1) {
-		if !strings.HasPrefix(link[1], "/") {
+		if link[1] != "http://h:1" && !strings.HasPrefix(link[1], "/") {
 			t.Errorf("it leads to %s", link[1])
 		}
 	}

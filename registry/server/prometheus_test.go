@@ -23,7 +23,7 @@ func TestTargetsForPrometheus(t *testing.T) {
 		`{"worker_id":"a","hostname":"::1","port":8080,"metadata":{"metrics_path":"/prom","scheme":"https"}}`,
 		`{"worker_id":"none","hostname":"h","port":8082,"metadata":{"metrics_path":""}}`,
 		`{"component_type":"gui","hostname":"h","port":5173}`,
-		`{"component_type":"queen","hostname":"[fe80::1]","port":7833,"metadata":{"metrics_path":7}}`,
+		`{"component_type":"queen","hostname":"fe80::1","port":7833,"metadata":{"metrics_path":7}}`,
 	} {
 		a.want(200, a.post("register", body))
 	}

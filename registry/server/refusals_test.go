@@ -34,6 +34,7 @@ func TestBadMessages(t *testing.T) {
 		{"NUL in instance", `{"worker_id":"w","instance_id":"\u0000","hostname":"h","port":1}`, 422, "instance_id"},
 		{"escape in type", `{"worker_id":"w","worker_type":"\u001b[2J","hostname":"h","port":1}`, 422, "worker_type"},
 		{"no host", `{"worker_id":"w","port":1}`, 422, "hostname"},
+		{"host and more", `{"worker_id":"w","hostname":"a@127.0.0.1:9000/?","port":1}`, 422, "hostname"},
 		{"no port", `{"worker_id":"w","hostname":"h"}`, 422, "port"},
 		{"port 65536", `{"worker_id":"w","hostname":"h","port":65536}`, 422, "port"},
 		{"port -1", `{"worker_id":"w","hostname":"h","port":-1}`, 422, "port"},
