@@ -73,8 +73,8 @@ func (a Access) check(r *http.Request, own string) *Problem {
 	if IsLoopback(r.RemoteAddr) {
 		return nil
 	}
-	given, found := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if found && a.Token != "" && sameToken(given, a.Token) {
+	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ") // RFC 9110, 11.4: in any case, and one space or more
+	if strings.EqualFold(scheme, "Bearer") && a.Token != "" && sameToken(strings.TrimLeft(given, " "), a.Token) {
 		return nil
 	}
 	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {

@@ -42,6 +42,7 @@ func TestAccess(t *testing.T) {
 		{name: "a page without a site", from: here, host: "localhost:7830", origin: "null", status: 403, code: "foreign_origin"},
 		{name: "from elsewhere", from: there, host: "192.0.2.1:7830", status: 401, code: "token_needed"},
 		{name: "with the token", from: there, host: "192.0.2.1:7830", bearer: "Bearer secret", status: 200},
+		{name: "with the token, in other letters", from: there, host: "192.0.2.1:7830", bearer: "bearer  secret", status: 200},
 		{name: "with another token", from: there, host: "192.0.2.1:7830", bearer: "Bearer guess", status: 401, code: "token_needed"},
 		{name: "with part of it", from: there, host: "192.0.2.1:7830", bearer: "Bearer secre", status: 401, code: "token_needed"},
 		{name: "with an empty one", from: there, host: "192.0.2.1:7830", bearer: "Bearer ", status: 401, code: "token_needed"},

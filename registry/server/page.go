@@ -118,7 +118,7 @@ func newRow(e registry.Entry, now time.Time) row {
 		RegisteredAt: e.RegisteredAt.UTC().Format(time.RFC3339), Registered: age(now.Sub(e.RegisteredAt)),
 		SeenAt: e.LastSeen.UTC().Format(time.RFC3339), Seen: age(now.Sub(e.LastSeen)),
 	}
-	// A host may be anything that its component says. What is no host makes no link.
+	// What is no host makes no link, should one ever be registered.
 	scheme, _, _ := strings.Cut(e.URL(), ":")
 	if u, err := url.Parse(scheme + "://" + r.Address); err == nil && u.Host == r.Address {
 		r.URL = u.String()
