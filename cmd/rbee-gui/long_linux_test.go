@@ -18,7 +18,7 @@ func longModel(t *testing.T, b browser) {
 	p := b.profile(t).first(w.gui.url + "/#/spawn")
 	p.live()
 	p.await(one("operation", "[data-status='running']") + ` !== null && ` + one("operation", "[data-status='succeeded']") + ` !== null`)
-	p.await(one("operation", "[data-status='running']") + `.textContent.includes("pid ")`)
+	p.await(one("operation", "[data-status='running']") + `.querySelector("[data-testid='last-line']") !== null`) // which has the name, too
 	for _, width := range []int64{1280, 901, 390, 360} {
 		p.screen(width, 740)
 		p.await(fmt.Sprintf(`innerWidth === %d`, width))
