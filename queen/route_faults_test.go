@@ -152,6 +152,9 @@ func TestAnswersThatAreCut(t *testing.T) {
 		"chunked stream, before any":     {stream + "Transfer-Encoding: chunked\n\n", []string{""}, false},
 		"stream without a length":        {stream + "\ndata: {}\n\n", []string{"{}", ""}, false},
 		"the same, at its end":           {stream + "\ndata: {}\n\ndata: [DONE]\n\n", []string{"{}", "[DONE]"}, true},
+		"JSON without a length":          {"HTTP/1.0 200 OK\nContent-Type: application/json\n\n{\"a\":\"}", nil, false},
+		"JSON that is whole":             {"HTTP/1.0 200 OK\nContent-Type: application/json\n\n{\"a\":[\"\\\"{\"]}", nil, true},
+		"text without a length":          {"HTTP/1.0 200 OK\nContent-Type: text/plain\n\n{", nil, true},
 		"no stream":                      {"HTTP/1.1 200 OK\nContent-Length: 9\n\ndata: {}", []string{"{}"}, false},
 		"no stream, chunked":             {"HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n7\ndata: {\n", []string{"{"}, false},
 	} {

@@ -195,3 +195,20 @@ func TestAnAddressThatIsNoneIsTheReason(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestJSONThatMayEnd(t *testing.T) {
+	t.Parallel()
+	for text, whole := range map[string]bool{
+		`{"a":[{"b":"c"},1]}`: true, " {}\r\n": true, `"x"`: true, `7`: true, `{"a":"}"}`: true, `{"a":"\\"}`: true, `["\"]"]`: true, "{}\n{}": true,
+		``: false, " \n": false, `{`: false, `{"a":"}`: false, `{"a":"\"}`: false, `["]"`: false, `"x`: false, "{}\n{": false,
+	} {
+		var once, bytewise nesting
+		once.add([]byte(text))
+		for i := range len(text) {
+			bytewise.add([]byte{text[i]})
+		}
+		if once.whole() != whole || bytewise.whole() != whole {
+			t.Errorf("%q: %v, in pieces %v", text, once.whole(), bytewise.whole())
+		}
+	}
+}

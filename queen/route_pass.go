@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"mime"
 	"net/http"
 	"time"
 
@@ -22,7 +21,7 @@ var errNoEnd = errors.New("the stream ends without [DONE]")
 // it is the worker's own. An answer that can't be finished is errCut, with an error event
 // before that if it is a stream; why says why.
 func (t try) pass(w http.ResponseWriter, resp *http.Response, firstByte func(), why func(error) error) error {
-	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	media, isJSON := mediaOf(resp.Header)
 	t.head(w, resp, media)
 	to := newPieces(w, t.q.cfg.Limits.Write)
 	if media == eventStream {
@@ -32,6 +31,8 @@ func (t try) pass(w http.ResponseWriter, resp *http.Response, firstByte func(), 
 	}
 	buf := make([]byte, 16<<10)
 	var end tail
+	var json nesting
+	untold := closeDelimited(resp)
 	for {
 		n, err := resp.Body.Read(buf)
 		t.patience.Stop()
@@ -41,12 +42,19 @@ func (t try) pass(w http.ResponseWriter, resp *http.Response, firstByte func(), 
 				firstByte = nil
 			}
 			end.add(buf[:n])
+			if untold && isJSON {
+				json.add(buf[:n])
+			}
 			if to.write(buf[:n]) != nil {
 				return errGone // or takes nothing: there is no one to tell
 			}
 		}
-		if err == io.EOF && media == eventStream && closeDelimited(resp) && !end.done() {
+		switch {
+		case err != io.EOF || !untold:
+		case media == eventStream && !end.done():
 			err = errNoEnd
+		case isJSON && !json.whole():
+			err = errHalf
 		}
 		switch {
 		case err == io.EOF:

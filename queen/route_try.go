@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -48,22 +49,32 @@ func (q *Queen) try(w http.ResponseWriter, r *http.Request, able []target, body 
 	defer t.patience.Stop()
 	seen := t.lookFor(func() { giveUp(errLeft) })
 	defer seen.stop()
-	var connected atomic.Bool
-	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
+	var connected, answering atomic.Bool
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn:              func(httptrace.GotConnInfo) { connected.Store(true); answering.Store(false) },
+		GotFirstResponseByte: func() { answering.Store(true) },
+	})
 	out, err := q.onward(traced, r, t.to, body, model)
 	if err != nil {
 		return 0, err
 	}
 	resp, err := q.transport.RoundTrip(out)
 	if err != nil {
-		return 0, t.judge(ctx, r, registry.Untrusted(err), !connected.Load() || dialing(err))
+		if err = registry.Untrusted(err); answering.Load() {
+			err = garbled(err)
+		}
+		return 0, t.judge(ctx, r, err, !connected.Load() || dialing(err))
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusLoopDetected { // whoever says that has asked nobody else, or nobody who did it
 		return 0, t.judge(ctx, r, errLoop, true)
 	}
-	if resp.StatusCode < 200 || resp.StatusCode >= 300 && resp.StatusCode < 400 {
+	switch class := resp.StatusCode / 100; class {
+	case 2, 4, 5:
+	case 3:
 		return 0, httpd.Errorf(http.StatusBadGateway, codeFailed, "%s answers with %s, which is not followed", t.to.id, resp.Status)
+	default:
+		return 0, httpd.Errorf(http.StatusBadGateway, codeFailed, "%s answers with %d, which is no status", t.to.id, resp.StatusCode)
 	}
 	observe := func() { seen.stop(); firstByte(time.Since(t.began).Seconds()) }
 	return resp.StatusCode, t.pass(w, resp, observe, func(err error) error { return t.judge(ctx, r, err, false) })
@@ -88,7 +99,37 @@ func (t try) judge(ctx context.Context, r *http.Request, err error, unsent bool)
 	if unsent {
 		return &unreachable{t.to, err}
 	}
+	var g *garbage
+	if errors.As(err, &g) {
+		return httpd.Errorf(http.StatusBadGateway, codeFailed, "%s: %v", t.to.id, g)
+	}
 	return httpd.Errorf(http.StatusBadGateway, codeFailed, "%s broke off: %v", t.to.id, err)
+}
+
+// garbage is an answer of which net/http can't make anything.
+type garbage struct{ cause error }
+
+func (g *garbage) Error() string { return "its answer is no HTTP: " + httpd.Brief(g.cause.Error()) }
+
+func (g *garbage) Unwrap() error { return g.cause }
+
+// garbled is what is the matter with an answer that has begun and came to nothing: its
+// connection, or else its words. net/http's own are left out.
+func garbled(err error) error {
+	var of net.Error
+	switch {
+	case errors.As(err, &of):
+		return of
+	case errors.Is(err, context.Canceled):
+		return err
+	}
+	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
+		err = inner
+	}
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return err
+	}
+	return &garbage{err}
 }
 
 // dialing reports whether there never was a connection. One that was kept from before
