@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 )
@@ -50,11 +51,15 @@ func takeLog(t *testing.T, b browser) {
 func livesInLog(t *testing.T, b browser) {
 	w := startWorld(t)
 	id := w.spawn(`{"worker_type":"llm","engine":"builtin","model":"demo","id":"worker-lives"}`)
-	var worker struct {
+	type worker struct {
 		InstanceID string `json:"instance_id"`
-		PID        int
+		Status     string
 	}
-	w.ask(http.MethodPost, "/api/here/v1/hive/workers/"+id+"/restart", "", &worker)
+	var first worker
+	w.ask(http.MethodPost, "/api/here/v1/hive/workers/"+id+"/restart", "", &first)
+	for now := []worker{first}; len(now) != 1 || now[0].Status != "ready" || now[0].InstanceID == first.InstanceID; time.Sleep(20 * time.Millisecond) {
+		w.ask(http.MethodGet, "/api/here/v1/hive/workers", "", &now)
+	}
 	p := b.profile(t).first(w.gui.url + "/#/worker/" + id)
 	p.live()
 	dividers := `[...document.querySelectorAll("[data-testid='log-lines'] .divider")].map(d => d.textContent.replace(/ at .*/, "")).join()`
