@@ -127,10 +127,16 @@ func TestOllamaThroughTheQueen(t *testing.T) {
 	port := ownPort(t)
 	hiveURL := startDaemon(t, base, program.HiveName, "--registry-url", registryURL, "--id", "box", "--ports", port+"-"+port,
 		"--models", filepath.Dir(tinyModel(t)))
-	for list := "[]"; strings.TrimSpace(list) == "[]"; time.Sleep(10 * time.Millisecond) {
-		var err error
-		if list, err = get(t.Context(), queenURL+"/v1/queen/hives"); err != nil {
+	for deadline := time.Now().Add(e2eLimit); ; time.Sleep(10 * time.Millisecond) {
+		list, err := get(t.Context(), queenURL+"/v1/queen/hives")
+		if err != nil {
 			t.Fatal(err)
+		}
+		if strings.TrimSpace(list) != "[]" {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the queen gets to know of no hive")
 		}
 	}
 

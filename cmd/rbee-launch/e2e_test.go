@@ -64,16 +64,23 @@ func mustLook(t *testing.T, name string) string {
 
 // ownPort is a port that no other test's launcher takes, now or later: that it is free
 // again in the end is for this test's to see. The launcher wants to lease it itself, so
-// what the test holds is the lease of another one that stands for it.
+// what the test holds is the lease of another one that stands for it. A port that a
+// stranger has is passed over.
 func ownPort(t *testing.T) string {
 	t.Helper()
 	const apart = 500
-	standIn, err := ports.Acquire(t.Context(), ports.Config{Range: ports.Range{First: 16000, Last: 16000 + apart - 1}})
-	if err != nil {
-		t.Fatal(err)
+	for {
+		standIn, err := ports.Acquire(t.Context(), ports.Config{Range: ports.Range{First: 16000, Last: 16000 + apart - 1}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = standIn.Release() })
+		port := strconv.Itoa(standIn.Port() + apart)
+		if ln, err := net.Listen("tcp", ":"+port); err == nil {
+			_ = ln.Close()
+			return port
+		}
 	}
-	t.Cleanup(func() { _ = standIn.Release() })
-	return strconv.Itoa(standIn.Port() + apart)
 }
 
 // registryUnderTest is a real registry that tells when something has changed in it.
