@@ -22,10 +22,7 @@ const orientation = 3 * time.Second
 // follow keeps the table in step with the registry until ctx ends. While the
 // registry is away the last view of it stays.
 func (q *Queen) follow(ctx context.Context, reg *registry.Client) error {
-	var once sync.Once
-	orient := func() { once.Do(func() { close(q.oriented) }) }
-	enough := time.AfterFunc(orientation, orient)
-	defer enough.Stop()
+	orient := sync.OnceFunc(func() { close(q.oriented) })
 	for view := range reg.Watch(ctx) {
 		if view.Connected {
 			q.following.Store(connected)

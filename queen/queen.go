@@ -28,7 +28,7 @@ type Queen struct {
 	hurried   chan struct{} // there is someone new to ask for capabilities
 	following atomic.Value  // a string: how the registry is
 	began     time.Time
-	oriented  chan struct{} // closed once she knows hives and workers, or would have to wait too long for that
+	oriented  chan struct{} // closed once the registry has told her of hives and workers, if there is one
 	loads     *loads
 	transport *http.Transport // to the workers
 	metrics   *figures

@@ -66,14 +66,9 @@ func (q *Queen) recall(ctx context.Context, id string) error {
 	return nil
 }
 
-// orient waits until she knows hives and workers, for a while. Once she does it costs nothing.
+// orient waits until she knows hives and workers, in the first moments of her life.
 func (q *Queen) orient(ctx context.Context) {
-	select {
-	case <-q.oriented:
-		return
-	default:
-	}
-	wait := time.NewTimer(orientation)
+	wait := time.NewTimer(orientation - time.Since(q.began)) // at once, where that is over
 	defer wait.Stop()
 	select {
 	case <-q.oriented:
