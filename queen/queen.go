@@ -149,10 +149,15 @@ func (q *Queen) serve(ctx context.Context, ln net.Listener, access httpd.Access)
 	})
 }
 
+// lookEvery is the time between two looks at the table: much less than makes anybody offline.
+func (q *Queen) lookEvery() time.Duration {
+	return min(time.Second, max(q.cfg.OfflineAfter/20, time.Millisecond))
+}
+
 // sweeping forgets who is gone until ctx ends. It looks often enough that a gap
 // between two looks means that we were stopped ourselves.
 func (q *Queen) sweeping(ctx context.Context) error {
-	tick := time.NewTicker(min(time.Second, max(q.cfg.OfflineAfter/20, time.Millisecond)))
+	tick := time.NewTicker(q.lookEvery())
 	defer tick.Stop()
 	for {
 		select {

@@ -15,7 +15,7 @@ import (
 // keepers outlive it, and whoever is killed in the midst of a start tells nobody how that ends. It
 // returns nil when ctx ends before that, or nobody wants the worker any more.
 func (q *Queen) findStarted(ctx context.Context, to *hive.Client, op *operation.Running, since time.Time) *hive.WorkerProcess {
-	tick := time.NewTicker(min(time.Second, max(q.cfg.OfflineAfter/20, time.Millisecond)))
+	tick := time.NewTicker(q.lookEvery())
 	defer tick.Stop()
 	for {
 		select {
