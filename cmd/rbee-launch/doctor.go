@@ -98,11 +98,11 @@ func (c *doctorCmd) queenOf(ctx context.Context, shown credentials.Shown, cache 
 		return queen.DefaultURL, false
 	}
 	defer r.Close()
-	if _, err := r.Queen(ctx); err != nil {
-		return queen.DefaultURL, false
+	answer, err := r.Queen(ctx)
+	if err != nil || answer.Value == nil {
+		return queen.DefaultURL, err == nil
 	}
-	url, err = queen.Through(r)(ctx)
-	return url, err == nil
+	return answer.Value.URL(), true
 }
 
 // installedEngines are those that run a model.
