@@ -209,21 +209,6 @@ func TestLeaseVanishes(t *testing.T) {
 	mustBeEmpty(t, cfg.Ports.Dir)
 }
 
-// leasedPort is a port that no other test gets before this one ends.
-func leasedPort(t *testing.T) int {
-	t.Helper()
-	lease, err := ports.Acquire(t.Context(), testPorts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := lease.Release(); err != nil {
-			t.Error(err)
-		}
-	})
-	return lease.Port()
-}
-
 // TestUpgradeWithoutRecord: a program by which nothing can go on does not go.
 func TestUpgradeWithoutRecord(t *testing.T) {
 	t.Parallel()

@@ -248,6 +248,12 @@ func eventually(t testing.TB, what string, ask func() bool) {
 // quietAddr is an address where nobody listens, and that is ours for the test.
 func quietAddr(t testing.TB) string {
 	t.Helper()
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(leasedPort(t)))
+}
+
+// leasedPort is a port that no other test gets before this one ends.
+func leasedPort(t testing.TB) int {
+	t.Helper()
 	lease, err := ports.Acquire(t.Context(), testPorts)
 	if err != nil {
 		t.Fatal(err)
@@ -257,7 +263,7 @@ func quietAddr(t testing.TB) string {
 			t.Error(err)
 		}
 	})
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(lease.Port()))
+	return lease.Port()
 }
 
 func signalTo(t testing.TB, pid int, sig syscall.Signal) {
