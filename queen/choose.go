@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/rbee-launch/rbee-launch/hive/client"
+	"github.com/rbee-launch/rbee-launch/internal/gpu"
 	"github.com/rbee-launch/rbee-launch/internal/httpd"
 	"github.com/rbee-launch/rbee-launch/registry"
 )
@@ -35,8 +36,8 @@ type offer struct {
 		Memory uint64 `json:"memory_bytes"`
 		Error  string `json:"error"`
 	} `json:"models"`
-	Devices   []device `json:"devices"`
-	Available uint64   `json:"memory_available_bytes"`
+	Devices   []gpu.Device `json:"devices"`
+	Available uint64       `json:"memory_available_bytes"`
 
 	promised uint64 // what workers will take whose start is under way
 	starting int    // how many those are
@@ -69,7 +70,7 @@ func (o offer) model(name string) (memory uint64, onDisk bool) {
 // free is the memory that a worker could have: that of GPUs, and the machine's.
 func (o offer) free() (gpu, ram uint64) {
 	for _, d := range o.Devices {
-		gpu += d.Memory - min(d.Used, d.Memory)
+		gpu += d.MemoryBytes - min(d.MemoryUsedBytes, d.MemoryBytes)
 	}
 	ram = o.Available
 	if gpu > 0 {

@@ -32,7 +32,7 @@ func gpus(all, used float64) string {
 	return fmt.Sprintf(`"devices":[{"memory_bytes":%.0f,"memory_used_bytes":%.0f}]`, all*gb, used*gb)
 }
 
-func gpu(index int, free float64) string {
+func oneGPU(index int, free float64) string {
 	return fmt.Sprintf(`{"index":%d,"uuid":"GPU-%d0c0ffee-1","memory_bytes":%.0f}`, index, index, free*gb)
 }
 
@@ -172,23 +172,23 @@ func TestChooseHive(t *testing.T) {
 		},
 		"a GPU that one has": {
 			on("1"),
-			[]offer{onDevice(hiveThat("a", memory(64)), gpu(0, 80)), onDevice(hiveThat("b", memory(8)), gpu(0, 4), gpu(1, 8))},
+			[]offer{onDevice(hiveThat("a", memory(64)), oneGPU(0, 80)), onDevice(hiveThat("b", memory(8)), oneGPU(0, 4), oneGPU(1, 8))},
 			"b", "8.0 GiB of GPU memory free; no other hive has that",
 		},
 		"a GPU that none has": {
 			on("0,7"),
-			[]offer{onDevice(hiveThat("a", memory(64)), gpu(0, 80)), hiveThat("b", memory(8))},
+			[]offer{onDevice(hiveThat("a", memory(64)), oneGPU(0, 80)), hiveThat("b", memory(8))},
 			"", "a: it has no GPU 7; b: it has no GPU 0",
 		},
 		"a GPU by its UUID": {
 			on("GPU-10c0ffee-1"),
-			[]offer{onDevice(hiveThat("a", memory(64)), gpu(0, 80)), onDevice(hiveThat("b", memory(8)), gpu(1, 8))},
+			[]offer{onDevice(hiveThat("a", memory(64)), oneGPU(0, 80)), onDevice(hiveThat("b", memory(8)), oneGPU(1, 8))},
 			"b", "8.0 GiB of GPU memory",
 		},
-		"a GPU by a UUID that none has": {on("GPU-2"), []offer{onDevice(hiveThat("a", memory(64)), gpu(0, 80))}, "", "a: it has no GPU GPU-2"},
+		"a GPU by a UUID that none has": {on("GPU-2"), []offer{onDevice(hiveThat("a", memory(64)), oneGPU(0, 80))}, "", "a: it has no GPU GPU-2"},
 		"no GPU wanted": {
 			on("cpu"),
-			[]offer{onDevice(hiveThat("a", memory(8)), gpu(0, 80)), hiveThat("b", memory(9))},
+			[]offer{onDevice(hiveThat("a", memory(8)), oneGPU(0, 80)), hiveThat("b", memory(9))},
 			"b", "9.0 GiB of memory free",
 		},
 		"no name of a GPU is the hive's to refuse": {on("$"), []offer{hiveThat("a", memory(8))}, "a", "8.0 GiB"},

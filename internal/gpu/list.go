@@ -18,6 +18,12 @@ type Device struct {
 	MemoryUsedBytes uint64 `json:"memory_used_bytes"` // by everybody
 }
 
+// IsNamed reports whether text is the device's index, or the beginning of its UUID, as
+// CUDA_VISIBLE_DEVICES takes them.
+func (d Device) IsNamed(text string) bool {
+	return text == strconv.Itoa(d.Index) || strings.HasPrefix(text, "GPU-") && strings.HasPrefix(d.UUID, text)
+}
+
 // errAsking keeps a driver that hangs from gathering a process for each question.
 var errAsking = errors.New("the last one asked has not ended yet")
 

@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/rbee-launch/rbee-launch/internal/gpu"
@@ -67,16 +66,11 @@ func (inv *Inventory) FindDevices(ctx context.Context, wanted []string) (unsure,
 		}
 	}
 	for _, w := range wanted {
-		if !slices.ContainsFunc(known, func(d gpu.Device) bool { return means(w, d) }) && !part(w, known) {
+		if !slices.ContainsFunc(known, func(d gpu.Device) bool { return d.IsNamed(w) }) && !part(w, known) {
 			return nil, &NoDeviceError{Wanted: w, Known: orNone(known), Err: failed}
 		}
 	}
 	return nil, nil
-}
-
-// means reports whether text is the device's index, or the beginning of its UUID.
-func means(text string, d gpu.Device) bool {
-	return text == strconv.Itoa(d.Index) || strings.HasPrefix(text, "GPU-") && strings.HasPrefix(d.UUID, text)
 }
 
 // part reports whether text is the name of a part of a GPU, which are not in the list.
